@@ -1,0 +1,120 @@
+//! What a valid rules document means, typed.
+
+use std::collections::BTreeMap;
+
+/// Whether a stage acts, only counts, or is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The stage is skipped.
+    Off,
+    /// The stage refuses calls.
+    #[default]
+    Enforce,
+    /// The stage counts what it would have refused, and lets it pass.
+    Shadow,
+}
+
+/// A valid rules document. Immutable plain data; clones are independent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleSet {
+    /// The document's version, 1 or more; 0 for [`RuleSet::empty`].
+    pub version: u64,
+    /// What each named guard does: its own fields over the document's defaults.
+    pub guards: BTreeMap<String, GuardRules>,
+    /// What a guard does that the document does not name.
+    pub defaults: GuardRules,
+    /// The document as canonical JSON: keys sorted, `x-` fields dropped, no white
+    /// space, numbers in one spelling. Two documents hold the same JSON values if
+    /// and only if their canonical texts are equal. Durations stay as written:
+    /// `"1s"` and `"1000ms"` are two contents.
+    pub canonical: String,
+}
+
+impl RuleSet {
+    /// The rules before any document: version 0, no guard restrained.
+    pub fn empty() -> RuleSet {
+        RuleSet {
+            version: 0,
+            guards: BTreeMap::new(),
+            defaults: GuardRules::default(),
+            canonical: String::from("{}"),
+        }
+    }
+
+    /// What the guard of this name does: its own fields over the defaults, or the
+    /// defaults alone when the document does not name it.
+    pub fn guard(&self, name: &str) -> GuardRules {
+        self.guards.get(name).unwrap_or(&self.defaults).clone()
+    }
+}
+
+/// What one guard does. A stage that is `None`, or an empty list, is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GuardRules {
+    /// Refuses calls while the callee is failing.
+    pub breaker: Option<BreakerRule>,
+    /// The policy that is asked about each call.
+    pub policy: Option<PolicyRule>,
+    /// How many calls may be in flight at once.
+    pub concurrency: Option<ConcurrencyRule>,
+    /// Rate limits; a call passes all of them or takes from none. At most 4.
+    pub rate: Vec<RateRule>,
+    /// Time that a call may take, in nanoseconds from its entry.
+    pub timeout_ns: Option<u64>,
+    /// Age in nanoseconds at which a permit that was never exited is taken back.
+    pub max_hold_ns: Option<u64>,
+}
+
+/// A breaker. At least one of `error_ratio` and `consecutive_failures` is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BreakerRule {
+    /// Opens at this share of bad calls in the window, above 0 and at most 1.
+    pub error_ratio: Option<f64>,
+    /// Opens after this many bad calls in a row, 1 to 1 000 000.
+    pub consecutive_failures: Option<u32>,
+    /// Width of the sliding window of `error_ratio`, in nanoseconds.
+    pub window_ns: u64,
+    /// Calls the window must hold before `error_ratio` is judged.
+    pub min_calls: u32,
+    /// How long the breaker stays open before it tries again, in nanoseconds.
+    pub open_for_ns: u64,
+    /// Calls let through while half-open; all of them must pass. 1 to 255.
+    pub probes: u8,
+    /// After this many nanoseconds an unanswered probe is written off.
+    pub probe_timeout_ns: u64,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// A policy bound to a guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// The name that the policy was loaded under, 1 to 64 bytes.
+    pub name: String,
+    /// Whether a call passes when the policy cannot answer.
+    pub on_fail_allow: bool,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// A fixed concurrency limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConcurrencyRule {
+    /// Calls in flight at once, 1 to 16 000 000.
+    pub max: u32,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// A token bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateRule {
+    /// Units that flow in during `per_ns`; above 0, may be a fraction.
+    pub limit: f64,
+    /// The time in which `limit` units flow in, in nanoseconds.
+    pub per_ns: u64,
+    /// Units that the bucket holds, 1 to 10^12. It starts full.
+    pub burst: u64,
+    /// Whether it acts.
+    pub mode: Mode,
+}

@@ -1,0 +1,127 @@
+//! A guard: its pipeline.
+
+use super::FIRST;
+use super::breaker;
+use crate::rules::Report;
+use crate::rules::cursor::Object;
+use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND};
+use crate::rules::field::{Absent, Field, Shape};
+use crate::rules::kind::{List, Nanos, Record};
+use crate::rules::rule_set::{ConcurrencyRule, GuardRules, PolicyRule, RateRule};
+
+static BREAKER: Field<Record<breaker::Draft>> = Field {
+    name: "breaker",
+    kind: breaker::BREAKER,
+    absent: Absent::Off("no breaker"),
+    doc: "Refuses calls while the callee is failing.",
+    since: FIRST,
+};
+
+static POLICY: Field<Record<PolicyRule>> = Field {
+    name: "policy",
+    kind: super::policy::POLICY,
+    absent: Absent::Off("no policy"),
+    doc: "Asks a WASM policy about each call.",
+    since: FIRST,
+};
+
+static CONCURRENCY: Field<Record<ConcurrencyRule>> = Field {
+    name: "concurrency",
+    kind: super::concurrency::CONCURRENCY,
+    absent: Absent::Off("no limit"),
+    doc: "Limits the calls in flight.",
+    since: FIRST,
+};
+
+static RATE: Field<List<Record<RateRule>>> = Field {
+    name: "rate",
+    kind: super::rate::RATE,
+    absent: Absent::Off("no limit"),
+    doc: "Limits how much passes in a time. A call passes all limits of the list or takes from none.",
+    since: FIRST,
+};
+
+static TIMEOUT: Field<Nanos> = Field {
+    name: "timeout",
+    kind: Nanos {
+        min: MICROSECOND,
+        max: 24 * HOUR,
+    },
+    absent: Absent::Off("no timeout"),
+    doc: "Time that a call may take from its entry. The permit's deadline is the earlier of this and the caller's own.",
+    since: FIRST,
+};
+
+static MAX_HOLD: Field<Nanos> = Field {
+    name: "max_hold",
+    kind: Nanos {
+        min: 100 * MILLISECOND,
+        max: 7 * 24 * HOUR,
+    },
+    absent: Absent::Off("never taken back"),
+    doc: "A permit that was not exited after this time is taken back; its late exit is harmless.",
+    since: FIRST,
+};
+
+pub(super) static SHAPE: Shape = Shape {
+    name: "guard",
+    doc: "What one guard does. Stages stand in the pipeline's own order, whatever their order here.",
+    fields: &[&BREAKER, &POLICY, &CONCURRENCY, &RATE, &TIMEOUT, &MAX_HOLD],
+    later: &["retry"],
+    one_of: &[],
+};
+
+/// The fields that a guard, or the defaults, has of its own.
+#[derive(Clone, Default)]
+pub(super) struct Draft {
+    breaker: Option<breaker::Draft>,
+    policy: Option<PolicyRule>,
+    concurrency: Option<ConcurrencyRule>,
+    rate: Option<Vec<RateRule>>,
+    timeout_ns: Option<u64>,
+    max_hold_ns: Option<u64>,
+}
+
+pub(super) const GUARD: Record<Draft> = Record {
+    shape: &SHAPE,
+    build,
+};
+
+fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
+    Some(Draft {
+        breaker: object.get(&BREAKER, report),
+        policy: object.get(&POLICY, report),
+        concurrency: object.get(&CONCURRENCY, report),
+        rate: object.get(&RATE, report),
+        timeout_ns: object.get(&TIMEOUT, report),
+        max_hold_ns: object.get(&MAX_HOLD, report),
+    })
+}
+
+impl Draft {
+    /// Its own fields, and the others' where it has none; a field is taken whole.
+    pub(super) fn over(self, defaults: &Draft) -> Draft {
+        let defaults = defaults.clone();
+        Draft {
+            breaker: self.breaker.or(defaults.breaker),
+            policy: self.policy.or(defaults.policy),
+            concurrency: self.concurrency.or(defaults.concurrency),
+            rate: self.rate.or(defaults.rate),
+            timeout_ns: self.timeout_ns.or(defaults.timeout_ns),
+            max_hold_ns: self.max_hold_ns.or(defaults.max_hold_ns),
+        }
+    }
+
+    /// The rules, once nothing more is to be merged.
+    pub(super) fn settle(self) -> GuardRules {
+        let timeout_ns = self.timeout_ns;
+        GuardRules {
+            breaker: self.breaker.map(|draft| draft.settle(timeout_ns)),
+            policy: self.policy,
+            concurrency: self.concurrency,
+            rate: self.rate.unwrap_or_default(),
+            timeout_ns,
+            max_hold_ns: self.max_hold_ns,
+        }
+    }
+}

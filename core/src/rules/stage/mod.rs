@@ -1,0 +1,14 @@
+//! The table of fields, an object a file, each beside what is made of it.
+
+mod breaker;
+mod concurrency;
+pub(super) mod document;
+mod guard;
+mod guards;
+mod mode;
+mod policy;
+mod rate;
+mod requires;
+
+/// The release that brought the fields of schema 1.
+const FIRST: &str = "0.1.0";

@@ -1,0 +1,187 @@
+use super::{FULL, accept, guard};
+use crate::rules::{
+    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
+    RateRule {
+        limit,
+        per_ns,
+        burst,
+        mode,
+    }
+}
+
+fn only(body: &str) -> GuardRules {
+    accept(&guard(body)).guard("a")
+}
+
+#[test]
+fn every_field_arrives_where_it_belongs() {
+    let rules = accept(FULL);
+    let breaker = BreakerRule {
+        error_ratio: Some(0.5),
+        consecutive_failures: Some(5),
+        window_ns: 20 * SECOND,
+        min_calls: 10,
+        open_for_ns: 2 * SECOND,
+        probes: 3,
+        probe_timeout_ns: 4 * SECOND,
+        mode: Mode::Shadow,
+    };
+    let policy = PolicyRule {
+        name: "tenant-tiers".into(),
+        on_fail_allow: false,
+        mode: Mode::Off,
+    };
+    let want = GuardRules {
+        breaker: Some(breaker),
+        policy: Some(policy),
+        concurrency: Some(ConcurrencyRule {
+            max: 200,
+            mode: Mode::Enforce,
+        }),
+        rate: vec![
+            rate(100.0, SECOND, 20, Mode::Shadow),
+            rate(0.5, 3600 * SECOND, 1, Mode::Enforce),
+        ],
+        timeout_ns: Some(SECOND * 8 / 10),
+        max_hold_ns: Some(60 * SECOND),
+    };
+    assert_eq!(rules.version, 7);
+    assert_eq!(rules.guard("payments.charge"), want);
+    assert_eq!(
+        Vec::from_iter(rules.guards.keys()),
+        ["bare", "payments.charge"]
+    );
+}
+
+#[test]
+fn a_guard_without_fields_or_name_has_the_defaults() {
+    let rules = accept(FULL);
+    let want = GuardRules {
+        rate: vec![rate(9.0, SECOND, 9, Mode::Enforce)],
+        timeout_ns: Some(SECOND),
+        max_hold_ns: Some(300 * SECOND),
+        ..GuardRules::default()
+    };
+    assert_eq!(rules.defaults, want);
+    assert_eq!(
+        [rules.guard("bare"), rules.guard("unheard of")],
+        [want.clone(), want]
+    );
+}
+
+#[test]
+fn a_field_replaces_the_default_whole() {
+    let rules = accept(
+        r#"{"version": 1,
+            "defaults": {"breaker": {"error_ratio": 0.1, "probes": 9}, "timeout": "30s"},
+            "guards": {"own": {"breaker": {"consecutive_failures": 3}}, "slow": {"timeout": "60s"}}}"#,
+    );
+    let own = rules.guard("own").breaker.unwrap();
+    assert_eq!(
+        (own.error_ratio, own.probes, own.consecutive_failures),
+        (None, 1, Some(3))
+    );
+    let patience = |name| rules.guard(name).breaker.unwrap().probe_timeout_ns / SECOND;
+    assert_eq!(
+        [patience("own"), patience("slow"), patience("other")],
+        [30, 60, 30]
+    );
+}
+
+#[test]
+fn defaults_of_a_breaker_are_the_documented_ones() {
+    let breaker = only(r#"{"breaker": {"error_ratio": 1}}"#).breaker.unwrap();
+    let want = BreakerRule {
+        error_ratio: Some(1.0),
+        consecutive_failures: None,
+        window_ns: 10 * SECOND,
+        min_calls: 20,
+        open_for_ns: 5 * SECOND,
+        probes: 1,
+        probe_timeout_ns: 5 * SECOND,
+        mode: Mode::Enforce,
+    };
+    assert_eq!(breaker, want);
+}
+
+#[test]
+fn an_unsaid_burst_is_the_limit_rounded_up() {
+    let burst = |limit: &str| only(&format!(r#"{{"rate": [{{"limit": {limit}}}]}}"#)).rate[0].burst;
+    assert_eq!(
+        [burst("0.5"), burst("2.5"), burst("1e10")],
+        [1, 3, 10_000_000_000]
+    );
+}
+
+#[test]
+fn ends_of_ranges_belong_to_them() {
+    for body in [
+        r#"{"breaker": {"error_ratio": 1, "min_calls": 1, "window": "100ms", "open_for": "1ms", "probes": 255}}"#,
+        r#"{"breaker": {"consecutive_failures": 1000000, "min_calls": 1e6, "window": "1h", "open_for": "24h"}}"#,
+        r#"{"concurrency": {"max": 16000000}, "timeout": "24h", "max_hold": "168h"}"#,
+        r#"{"concurrency": {"max": 1.0}, "timeout": "1us", "max_hold": "100ms"}"#,
+        r#"{"rate": [{"limit": 10000000000, "burst": 1000000000000}, {"limit": 10000, "per": "1us"}]}"#,
+        r#"{"rate": [{"limit": 1, "per": "744h", "burst": 1}]}"#,
+    ] {
+        accept(&guard(body));
+    }
+    accept(r#"{"version": 18446744073709551615}"#);
+}
+
+#[test]
+fn names_may_be_anything_printable_and_are_counted_in_bytes() {
+    for name in ["a", "GET /users/{id}", "платежи", &"é".repeat(64)] {
+        let rules = accept(&format!(
+            r#"{{"version": 1, "guards": {{"{name}": {{"timeout": "1s"}}}}}}"#
+        ));
+        assert_eq!(rules.guard(name).timeout_ns, Some(SECOND));
+    }
+}
+
+#[test]
+fn as_many_guards_as_allowed() {
+    let names = (0..MAX_GUARDS).map(|i| format!(r#""g{i}":{{}}"#));
+    let all = Vec::from_iter(names).join(",");
+    let rules = accept(&format!(r#"{{"version":1,"guards":{{"x-a":0,{all}}}}}"#));
+    assert_eq!(rules.guards.len(), MAX_GUARDS);
+}
+
+#[test]
+fn empty_rules_restrain_nobody() {
+    let rules = RuleSet::empty();
+    assert_eq!(
+        (rules.version, rules.guard("any")),
+        (0, GuardRules::default())
+    );
+}
+
+#[test]
+fn canonical_text_is_sorted_bare_and_reads_back() {
+    let text = r#"{ "version": 2.0, "x-by": "me", "guards": {"b": {"timeout": "1s"}, "a": {"rate": [
+        {"per": "1s", "limit": 5.0e-1, "x-why": 1}]}} }"#;
+    let want =
+        r#"{"guards":{"a":{"rate":[{"limit":0.5,"per":"1s"}]},"b":{"timeout":"1s"}},"version":2}"#;
+    assert_eq!(accept(text).canonical, want);
+    assert_eq!(accept(want), accept(text));
+}
+
+#[test]
+fn canonical_texts_differ_when_contents_do() {
+    let texts = [
+        r#"{"version": 1}"#,
+        r#"{"version": 9007199254740992}"#,
+        r#"{"version": 9007199254740993}"#,
+        r#"{"version": 1, "guards": {}}"#,
+        r#"{"version": 1, "guards": {"a": {}}}"#,
+        r#"{"version": 1, "guards": {"a": {"rate": [{"limit": 0.1}, {"limit": 0.2}]}}}"#,
+        r#"{"version": 1, "guards": {"a": {"rate": [{"limit": 0.2}, {"limit": 0.1}]}}}"#,
+        r#"{"version": 1, "guards": {"a": {"rate": [{"limit": 0.2}, {"limit": 0.10000000000000002}]}}}"#,
+    ];
+    let canonical = std::collections::BTreeSet::from_iter(texts.map(|text| accept(text).canonical));
+    assert_eq!(canonical.len(), texts.len());
+}

@@ -1,0 +1,41 @@
+//! What a document means, what is wrong with bad ones, and that any bytes are survived.
+
+mod accepted;
+mod property;
+mod refused;
+mod table;
+
+use super::{Report, RuleSet, parse};
+
+/// A document with every field of the table, and `x-` fields at every level.
+const FULL: &str = r#"{
+  "schema": 1, "version": 7, "x-note": {"version": [1e999]},
+  "requires": ["token_bucket", "fixed_concurrency", "breaker", "policy", "shadow", "max_hold", "timeout"],
+  "defaults": {"timeout": "1s", "x-a": 1, "rate": [{"limit": 9}], "max_hold": "5m"},
+  "guards": {
+    "x-comment": "not a guard",
+    "payments.charge": {
+      "breaker": {"error_ratio": 0.5, "consecutive_failures": 5, "window": "20s", "min_calls": 10,
+                  "open_for": "2s", "probes": 3, "probe_timeout": "4s", "mode": "shadow", "x-b": null},
+      "policy": {"name": "tenant-tiers", "on_fail": "deny", "mode": "off", "x-c": []},
+      "concurrency": {"algorithm": "fixed", "max": 200, "mode": "enforce", "x-d": true},
+      "rate": [{"algorithm": "token_bucket", "limit": 100, "per": "1s", "burst": 20, "mode": "shadow", "x-e": "e"},
+               {"limit": 0.5, "per": "1h"}],
+      "timeout": "800ms", "max_hold": "1m"
+    },
+    "bare": {}
+  }
+}"#;
+
+fn accept(json: &str) -> RuleSet {
+    parse(json.as_bytes()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn refuse(json: &str) -> Report {
+    parse(json.as_bytes()).expect_err(json)
+}
+
+/// A document whose guard `a` is this object.
+fn guard(body: &str) -> String {
+    format!(r#"{{"version": 1, "guards": {{"a": {body}}}}}"#)
+}
