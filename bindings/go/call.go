@@ -1,0 +1,105 @@
+package tidegate
+
+import "time"
+
+// CallOption says something about one call through a [Guard]. Given to [Open],
+// it holds for every call of the runtime; a call's own options come after it
+// and win.
+type CallOption struct {
+	kind     callKind
+	number   uint64
+	name     string
+	text     string
+	classify Classifier
+}
+
+type callKind uint8
+
+const (
+	callCost callKind = iota + 1
+	callKey
+	callCriticality
+	callAttribute
+	callTimeLimit
+	callFailClosed
+	callClassifier
+)
+
+// Criticality says how much a call matters. When there is too little room,
+// the least critical calls are refused first.
+type Criticality uint32
+
+// The criticalities.
+const (
+	DefaultCriticality Criticality = 0
+	Critical           Criticality = 1
+	Sheddable          Criticality = 2
+)
+
+// WithCost is how many units of a rate limit the call takes: bytes, rows,
+// tokens. 1 without it, and 0 means 1.
+func WithCost(units uint64) CallOption { return CallOption{kind: callCost, number: units} }
+
+// WithKey is what limits by key look at, such as a tenant's name.
+func WithKey(key string) CallOption { return CallOption{kind: callKey, text: key} }
+
+// WithCriticality says how much the call matters.
+func WithCriticality(c Criticality) CallOption {
+	return CallOption{kind: callCriticality, number: uint64(c)}
+}
+
+// WithAttribute gives policies a fact about the call. At most 16 a call. Names
+// are few and fixed, such as "method"; values may be anything.
+func WithAttribute(name, value string) CallOption {
+	return CallOption{kind: callAttribute, name: name, text: value}
+}
+
+// WithTimeLimit is how long the call may take, on the runtime's clock. The
+// earliest of this, the context's deadline and the rules' timeout counts.
+// A limit of zero or less leaves no time.
+func WithTimeLimit(d time.Duration) CallOption {
+	return CallOption{kind: callTimeLimit, number: nanoseconds(max(d, 1))}
+}
+
+// WithFailClosed makes a guard return the library's error where the library
+// cannot answer, instead of letting the call pass.
+func WithFailClosed() CallOption { return CallOption{kind: callFailClosed} }
+
+// WithClassifier replaces [Classify] in judging how a call ended. A nil
+// classifier changes nothing.
+func WithClassifier(c Classifier) CallOption {
+	return CallOption{kind: callClassifier, classify: c}
+}
+
+func (o CallOption) applyTo(c *config) {
+	switch o.kind {
+	case callFailClosed:
+		c.failClosed = true
+	case callClassifier:
+		if o.classify != nil {
+			c.classify = o.classify
+		}
+	default:
+		c.defaults = append(c.defaults, o)
+	}
+}
+
+// failsClosed says whether a library error stops the call.
+func (rt *Runtime) failsClosed(opts []CallOption) bool {
+	for i := range opts {
+		if opts[i].kind == callFailClosed {
+			return true
+		}
+	}
+	return rt.failClosed
+}
+
+// classifier is the last one given, or the runtime's.
+func (rt *Runtime) classifier(opts []CallOption) Classifier {
+	for i := len(opts) - 1; i >= 0; i-- {
+		if opts[i].kind == callClassifier && opts[i].classify != nil {
+			return opts[i].classify
+		}
+	}
+	return rt.classify
+}

@@ -1,0 +1,91 @@
+package tidegate
+
+// entry is what one C call in and one C call out work on. Its layout is that
+// of tgo_entry in cgo_guard.go, which asserts that both have one size.
+type entry struct {
+	guard    uintptr    // in: the guard
+	runtime  uintptr    // in: the guard's runtime
+	wait     uint64     // out: ns to wait before the call starts
+	deadline uint64     // out: on the runtime's clock; 0: none
+	caller   uint64     // out: the context's deadline on the runtime's clock; 0: none
+	now      uint64     // out, with a deadline: the runtime's clock
+	retry    uint64     // out, refused: ns; all ones: never
+	stage    int32      // out, refused
+	reason   uint32     // out, refused
+	permit   [16]uint64 // tg_permit
+}
+
+const maxAttributes = 16
+
+// callSpec is a tg_call without pointers: key and attribute values stand one
+// after the other in a separate run of bytes. Its layout is that of tgo_call.
+type callSpec struct {
+	cost        uint64
+	timeout     uint64 // ns from now on the runtime's clock; 0: none
+	deadline    uint64 // on the runtime's clock; 0: none
+	context     uint64 // ns that the caller's context has left; 0: no deadline
+	criticality uint32
+	keyLen      uint32
+	attributes  uint32
+	reserved    uint32
+	ids         [maxAttributes]uint32
+	lens        [maxAttributes]uint32
+}
+
+// collect puts the options into the spec and returns its bytes, appended to
+// buf.
+func (rt *Runtime) collect(spec *callSpec, buf []byte, opts []CallOption) ([]byte, Status) {
+	buf, status := append(buf, spec.scalars(opts)...), statusOK
+	spec.keyLen = uint32(len(buf))
+	for i := range opts {
+		if opts[i].kind != callAttribute {
+			continue
+		}
+		if spec.attributes == maxAttributes {
+			return buf, ErrInvalid
+		}
+		id, s := rt.attribute(opts[i].name)
+		if s != statusOK {
+			status = s
+			continue
+		}
+		spec.ids[spec.attributes] = id
+		spec.lens[spec.attributes] = uint32(len(opts[i].text))
+		spec.attributes++
+		buf = append(buf, opts[i].text...)
+	}
+	return buf, status
+}
+
+// scalars takes what is a number, and returns the key.
+func (spec *callSpec) scalars(opts []CallOption) (key string) {
+	for i := range opts {
+		switch opts[i].kind {
+		case callCost:
+			spec.cost = opts[i].number
+		case callCriticality:
+			spec.criticality = uint32(opts[i].number)
+		case callTimeLimit:
+			spec.timeout = opts[i].number
+		case callKey:
+			key = opts[i].text
+		}
+	}
+	return key
+}
+
+// attribute resolves a name once; later calls find it without a C call.
+func (rt *Runtime) attribute(name string) (uint32, Status) {
+	if id, ok := rt.attributes.load(name); ok {
+		return id, statusOK
+	}
+	var id uint32
+	status := rt.use(func(handle uintptr) (s Status) {
+		id, s = libAttributeResolve(handle, name)
+		return s
+	})
+	if status == statusOK {
+		rt.attributes.store(name, id)
+	}
+	return id, status
+}

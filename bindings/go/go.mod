@@ -1,0 +1,3 @@
+module github.com/tidegate/tidegate/bindings/go
+
+go 1.24.0
