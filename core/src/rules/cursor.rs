@@ -24,19 +24,14 @@ impl<'a> At<'a> {
     /// The same, with what to do about it.
     pub(super) fn expected_because(&self, words: &str, why: &str, report: &mut Report) {
         let mark = if why.is_empty() { "" } else { ": " };
-        report.add(self.path, || {
-            format!("expected {words}, got {}{mark}{why}", self.node.words())
-        });
+        report.add(self.path, || format!("expected {words}, got {}{mark}{why}", self.node.words()));
     }
 
     /// The object of this shape that stands here. Reports what is not an object, and
     /// in one: repeated, unknown and missing names.
     pub(super) fn object(&self, shape: &Shape, report: &mut Report) -> Option<Object<'a>> {
         let members = self.members(report)?;
-        let object = Object {
-            members,
-            path: self.path,
-        };
+        let object = Object { members, path: self.path };
         for name in members.fields.keys().filter(|name| !shape.knows(name)) {
             report.add(&Path::Key(self.path, name), || unknown(name, shape));
         }
@@ -51,9 +46,7 @@ impl<'a> At<'a> {
             return None;
         };
         for name in &members.repeated {
-            report.add(&Path::Key(self.path, name), || {
-                String::from("the name stands here more than once; keep one")
-            });
+            report.add(&Path::Key(self.path, name), || String::from("the name stands here more than once; keep one"));
         }
         Some(members)
     }
@@ -61,18 +54,12 @@ impl<'a> At<'a> {
 
 fn unknown(name: &str, shape: &Shape) -> String {
     if shape.later.contains(&name) {
-        return format!(
-            "{} is not supported by this version; remove it",
-            quoted(name)
-        );
+        return format!("{} is not supported by this version; remove it", quoted(name));
     }
     let known = || shape.names();
     match nearest(name, known()) {
         Some(meant) => format!("unknown field; did you mean {}?", quoted(meant)),
-        None => format!(
-            "unknown field; known are {}",
-            Vec::from_iter(known()).join(", ")
-        ),
+        None => format!("unknown field; known are {}", Vec::from_iter(known()).join(", ")),
     }
 }
 
@@ -86,15 +73,12 @@ impl Object<'_> {
     /// The field's value, or its default. `None`: not there, or wrong and reported.
     pub(super) fn get<K: Kind>(&self, field: &Field<K>, report: &mut Report) -> Option<K::Out> {
         let path = Path::Key(self.path, field.name);
-        let read =
-            |node: &Node, report: &mut Report| field.kind.read(At { node, path: &path }, report);
+        let read = |node: &Node, report: &mut Report| field.kind.read(At { node, path: &path }, report);
         match (self.members.fields.get(field.name), &field.absent) {
             (Some(node), _) => read(node, report),
             (None, Absent::Is(literal)) => read(&literal.node(), report),
             (None, Absent::Required) => {
-                report.add(&path, || {
-                    format!("missing; expected {}", field.kind.words())
-                });
+                report.add(&path, || format!("missing; expected {}", field.kind.words()));
                 None
             }
             (None, Absent::Derived(_) | Absent::Off(_)) => None,
@@ -110,9 +94,7 @@ impl Object<'_> {
         let there = |name: &&str| self.members.fields.contains_key(*name);
         if !shape.one_of.is_empty() && !shape.one_of.iter().any(there) {
             let names = shape.one_of.join(" or ");
-            report.add(self.path, || {
-                format!("at least one of {names} has to be there")
-            });
+            report.add(self.path, || format!("at least one of {names} has to be there"));
         }
     }
 }

@@ -10,14 +10,8 @@ pub(super) const SECOND: u64 = 1_000 * MILLISECOND;
 pub(super) const HOUR: u64 = 3_600 * SECOND;
 
 /// Units, the largest first, and what each is in nanoseconds.
-const UNITS: [(&str, u64); 6] = [
-    ("h", HOUR),
-    ("m", 60 * SECOND),
-    ("s", SECOND),
-    ("ms", MILLISECOND),
-    ("us", MICROSECOND),
-    ("ns", 1),
-];
+const UNITS: [(&str, u64); 6] =
+    [("h", HOUR), ("m", 60 * SECOND), ("s", SECOND), ("ms", MILLISECOND), ("us", MICROSECOND), ("ns", 1)];
 
 /// The pattern that [`parse`] accepts, as a regular expression.
 pub(super) const PATTERN: &str = "^[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h)$";
@@ -57,9 +51,7 @@ fn part(fraction: &str, scale: u64) -> Result<u64, &'static str> {
     let mut nanos = 0;
     for digit in fraction.trim_end_matches('0').bytes() {
         if !rest.is_multiple_of(10) {
-            return Err(
-                "it is finer than a nanosecond, or than this unit allows; use a smaller unit",
-            );
+            return Err("it is finer than a nanosecond, or than this unit allows; use a smaller unit");
         }
         rest /= 10;
         nanos += rest * u64::from(digit - b'0');
@@ -69,9 +61,7 @@ fn part(fraction: &str, scale: u64) -> Result<u64, &'static str> {
 
 /// The shortest exact text of a duration: `0ns`, `250ms`, `744h`.
 pub(super) fn format(nanos: u64) -> String {
-    let exact = UNITS
-        .iter()
-        .find(|(_, scale)| nanos != 0 && nanos.is_multiple_of(*scale));
+    let exact = UNITS.iter().find(|(_, scale)| nanos != 0 && nanos.is_multiple_of(*scale));
     let (unit, scale) = exact.unwrap_or(&("ns", 1));
     format!("{}{unit}", nanos / scale)
 }

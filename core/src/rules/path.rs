@@ -68,10 +68,7 @@ mod tests {
 
     #[test]
     fn long_names_are_cut_at_a_character() {
-        assert_eq!(
-            key(&"ü".repeat(65)),
-            format!("$[\"{}…\"][3]", "ü".repeat(64))
-        );
+        assert_eq!(key(&"ü".repeat(65)), format!("$[\"{}…\"][3]", "ü".repeat(64)));
         assert_eq!(key(&"a".repeat(9000)).len(), "$[\"…\"][3]".len() + 128);
     }
 }

@@ -25,21 +25,14 @@ fn section(shape: &Shape) -> String {
     if !shape.later.is_empty() {
         let names = shape.later.iter().map(|name| format!("`{name}`"));
         let names = Vec::from_iter(names).join(", ");
-        let _ = writeln!(
-            text,
-            "\nNot supported by this version, and refused: {names}."
-        );
+        let _ = writeln!(text, "\nNot supported by this version, and refused: {names}.");
     }
     text
 }
 
 fn row(field: &dyn AnyField) -> String {
     let (name, since, doc) = (field.name(), field.since(), field.doc());
-    format!(
-        "| `{name}` | {} | {} | {since} | {doc} |",
-        values(field),
-        absent(field.absent())
-    )
+    format!("| `{name}` | {} | {} | {since} | {doc} |", values(field), absent(field.absent()))
 }
 
 /// Type and range, with a link to the object's own table.

@@ -62,10 +62,7 @@ impl Report {
             self.omitted += 1;
             return;
         }
-        self.errors.push(Problem {
-            path: path.to_string(),
-            message: message(),
-        });
+        self.errors.push(Problem { path: path.to_string(), message: message() });
     }
 }
 

@@ -33,12 +33,7 @@ pub struct RuleSet {
 impl RuleSet {
     /// The rules before any document: version 0, no guard restrained.
     pub fn empty() -> RuleSet {
-        RuleSet {
-            version: 0,
-            guards: BTreeMap::new(),
-            defaults: GuardRules::default(),
-            canonical: String::from("{}"),
-        }
+        RuleSet { version: 0, guards: BTreeMap::new(), defaults: GuardRules::default(), canonical: String::from("{}") }
     }
 
     /// What the guard of this name does: its own fields over the defaults, or the

@@ -13,9 +13,7 @@ pub fn schema_json() -> String {
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!("Tidegate rules");
     let inner = document::SHAPE.all().into_iter().skip(1);
-    let definitions: Map<String, Value> = inner
-        .map(|shape| (shape.name.to_string(), object(shape)))
-        .collect();
+    let definitions: Map<String, Value> = inner.map(|shape| (shape.name.to_string(), object(shape))).collect();
     schema["$defs"] = Value::Object(definitions);
     schema.sort_all_objects();
     format!("{schema:#}\n")
@@ -37,12 +35,7 @@ fn object(shape: &Shape) -> Value {
 
 fn add_demands(shape: &Shape, schema: &mut Value) {
     let required = |field: &&&dyn AnyField| matches!(field.absent(), Absent::Required);
-    let names: Vec<&str> = shape
-        .fields
-        .iter()
-        .filter(required)
-        .map(|field| field.name())
-        .collect();
+    let names: Vec<&str> = shape.fields.iter().filter(required).map(|field| field.name()).collect();
     if !names.is_empty() {
         schema["required"] = json!(names);
     }

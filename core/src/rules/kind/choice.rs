@@ -26,11 +26,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
         let found = self.words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let later = self.later.contains(&text);
-            let why = if later {
-                "not supported by this version"
-            } else {
-                ""
-            };
+            let why = if later { "not supported by this version" } else { "" };
             at.expected_because(&self.words(), why, report);
         }
         found.map(|(_, meaning)| *meaning)

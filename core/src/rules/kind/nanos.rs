@@ -33,11 +33,7 @@ impl Kind for Nanos {
     }
 
     fn words(&self) -> String {
-        format!(
-            "a duration from {} to {}",
-            format(self.min),
-            format(self.max)
-        )
+        format!("a duration from {} to {}", format(self.min), format(self.max))
     }
 
     fn schema(&self) -> Value {

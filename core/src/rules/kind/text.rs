@@ -35,10 +35,7 @@ impl Kind for Text {
     }
 
     fn words(&self) -> String {
-        format!(
-            "a string of 1 to {} bytes without control characters",
-            self.max
-        )
+        format!("a string of 1 to {} bytes without control characters", self.max)
     }
 
     fn schema(&self) -> Value {

@@ -25,21 +25,17 @@ pub(super) fn read(json: &[u8], report: &mut Report) -> Option<Node> {
 fn tree(json: &[u8]) -> Result<Node, String> {
     if json.len() > MAX_DOCUMENT_BYTES {
         let (got, most) = (json.len(), MAX_DOCUMENT_BYTES);
-        return Err(format!(
-            "the document is {got} bytes long; at most {most} bytes (4 MiB) are read"
-        ));
+        return Err(format!("the document is {got} bytes long; at most {most} bytes (4 MiB) are read"));
     }
-    let text = std::str::from_utf8(json)
-        .map_err(|e| format!("not UTF-8 text: bad byte at offset {}", e.valid_up_to()))?;
+    let text =
+        std::str::from_utf8(json).map_err(|e| format!("not UTF-8 text: bad byte at offset {}", e.valid_up_to()))?;
     parse(text).map_err(|e| format!("not valid JSON: {e}"))
 }
 
 fn parse(text: &str) -> Result<Node, serde_json::Error> {
     let tame = numbers::tame(text);
     let mut json = serde_json::Deserializer::from_str(&tame);
-    let mut builder = Builder {
-        numbers: Numbers::of(text),
-    };
+    let mut builder = Builder { numbers: Numbers::of(text) };
     let node = builder.deserialize(&mut json)?;
     json.end().map(|()| node)
 }
@@ -126,10 +122,7 @@ mod tests {
 
     #[test]
     fn syntax_errors_say_line_and_column() {
-        assert_eq!(
-            refusal(b"{\n  \"a\": tru,\n}"),
-            "not valid JSON: expected ident at line 2 column 11"
-        );
+        assert_eq!(refusal(b"{\n  \"a\": tru,\n}"), "not valid JSON: expected ident at line 2 column 11");
         assert!(refusal(b"").contains("line 1 column 0"));
         assert!(refusal(b"{} x").contains("trailing characters at line 1 column 4"));
         assert!(refusal(b"{\"a\":1e999, \"b\":x}").contains("line 1 column 17"));
@@ -143,10 +136,7 @@ mod tests {
     fn a_document_that_is_too_large_is_not_read() {
         let garbage = vec![b'['; 10_000_000];
         let message = refusal(&garbage);
-        assert!(
-            message.contains("10000000") && message.contains("4194304"),
-            "{message}"
-        );
+        assert!(message.contains("10000000") && message.contains("4194304"), "{message}");
     }
 
     /// JSON with strings that look like numbers, quotes and escapes.
@@ -161,10 +151,7 @@ mod tests {
         leaf.prop_recursive(4, 64, 6, |inner| {
             let map = proptest::collection::btree_map("[0-9\"\\\\a]{0,4}", inner.clone(), 0..6);
             let object = map.prop_map(Value::from_iter);
-            prop_oneof![
-                proptest::collection::vec(inner, 0..6).prop_map(Value::from),
-                object
-            ]
+            prop_oneof![proptest::collection::vec(inner, 0..6).prop_map(Value::from), object]
         })
     }
 

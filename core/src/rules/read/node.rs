@@ -80,9 +80,7 @@ impl Members {
 /// Integers exactly, however they are written; anything else as the nearest double.
 fn number(text: &str) -> Value {
     let negative = || i64::try_from(whole(text.strip_prefix('-')?)?).ok();
-    let integer = whole(text)
-        .map(Value::from)
-        .or_else(|| negative().map(|n| Value::from(-n)));
+    let integer = whole(text).map(Value::from).or_else(|| negative().map(|n| Value::from(-n)));
     let double = || text.parse::<f64>().ok().map(Value::from);
     integer.or_else(double).unwrap_or(Value::Null)
 }
@@ -103,18 +101,8 @@ mod tests {
     fn integers_are_read_exactly_however_they_are_written() {
         assert_eq!(whole("18446744073709551615"), Some(u64::MAX));
         assert_eq!(whole("9007199254740993"), Some(9_007_199_254_740_993));
-        assert_eq!(
-            [whole("1e3"), whole("20.0"), whole("-0")],
-            [Some(1000), Some(20), Some(0)]
-        );
-        for bad in [
-            "18446744073709551616",
-            "1.5",
-            "-1",
-            "1e999",
-            "1e-999999",
-            "",
-        ] {
+        assert_eq!([whole("1e3"), whole("20.0"), whole("-0")], [Some(1000), Some(20), Some(0)]);
+        for bad in ["18446744073709551616", "1.5", "-1", "1e999", "1e-999999", ""] {
             assert!(matches!(whole(bad), None | Some(0)), "{bad}");
         }
     }
@@ -124,10 +112,7 @@ mod tests {
         let spell = |text: &str| Node::Number(text.into()).to_value().to_string();
         assert_eq!([spell("0.50"), spell("5e-1")], ["0.5", "0.5"]);
         assert_eq!([spell("1e3"), spell("1000.0"), spell("1000")], ["1000"; 3]);
-        assert_eq!(
-            [spell("-3"), spell("-3.0"), spell("-0.0")],
-            ["-3", "-3", "0"]
-        );
+        assert_eq!([spell("-3"), spell("-3.0"), spell("-0.0")], ["-3", "-3", "0"]);
         assert_eq!(spell("18446744073709551615"), "18446744073709551615");
     }
 

@@ -19,10 +19,7 @@ static ERROR_RATIO: Field<Decimal> = Field {
 
 static CONSECUTIVE_FAILURES: Field<Whole<u32>> = Field {
     name: "consecutive_failures",
-    kind: Whole {
-        min: 1,
-        max: 1_000_000,
-    },
+    kind: Whole { min: 1, max: 1_000_000 },
     absent: Absent::Off("not judged"),
     doc: "Opens after this many bad calls in a row, whatever the window holds.",
     since: FIRST,
@@ -30,10 +27,7 @@ static CONSECUTIVE_FAILURES: Field<Whole<u32>> = Field {
 
 static WINDOW: Field<Nanos> = Field {
     name: "window",
-    kind: Nanos {
-        min: 100 * MILLISECOND,
-        max: HOUR,
-    },
+    kind: Nanos { min: 100 * MILLISECOND, max: HOUR },
     absent: Absent::Is(Literal::Text("10s")),
     doc: "Width of the sliding window that `error_ratio` looks at.",
     since: FIRST,
@@ -41,10 +35,7 @@ static WINDOW: Field<Nanos> = Field {
 
 static MIN_CALLS: Field<Whole<u32>> = Field {
     name: "min_calls",
-    kind: Whole {
-        min: 1,
-        max: 1_000_000,
-    },
+    kind: Whole { min: 1, max: 1_000_000 },
     absent: Absent::Is(Literal::Number("20")),
     doc: "`error_ratio` is judged only when the window holds this many calls.",
     since: FIRST,
@@ -52,10 +43,7 @@ static MIN_CALLS: Field<Whole<u32>> = Field {
 
 static OPEN_FOR: Field<Nanos> = Field {
     name: "open_for",
-    kind: Nanos {
-        min: MILLISECOND,
-        max: 24 * HOUR,
-    },
+    kind: Nanos { min: MILLISECOND, max: 24 * HOUR },
     absent: Absent::Is(Literal::Text("5s")),
     doc: "How long an open breaker refuses everything before it lets probes through.",
     since: FIRST,
@@ -72,10 +60,7 @@ static PROBES: Field<Whole<u8>> = Field {
 
 static PROBE_TIMEOUT: Field<Nanos> = Field {
     name: "probe_timeout",
-    kind: Nanos {
-        min: MILLISECOND,
-        max: 24 * HOUR,
-    },
+    kind: Nanos { min: MILLISECOND, max: 24 * HOUR },
     absent: Absent::Derived("the larger of `open_for` and the guard's `timeout`"),
     doc: "A probe that has not come back after this time is written off and another is let \
           through, so that a lost caller cannot keep the breaker half-open.",
@@ -86,16 +71,7 @@ static SHAPE: Shape = Shape {
     name: "breaker",
     doc: "Refuses calls while the callee is failing: closed, open, half-open, closed. \
           At least one of `error_ratio` and `consecutive_failures` has to be there.",
-    fields: &[
-        &ERROR_RATIO,
-        &CONSECUTIVE_FAILURES,
-        &WINDOW,
-        &MIN_CALLS,
-        &OPEN_FOR,
-        &PROBES,
-        &PROBE_TIMEOUT,
-        &MODE,
-    ],
+    fields: &[&ERROR_RATIO, &CONSECUTIVE_FAILURES, &WINDOW, &MIN_CALLS, &OPEN_FOR, &PROBES, &PROBE_TIMEOUT, &MODE],
     later: &["slow", "recover_over"],
     one_of: &["error_ratio", "consecutive_failures"],
 };
@@ -107,10 +83,7 @@ pub(super) struct Draft {
     probe_timeout_ns: Option<u64>,
 }
 
-pub(super) const BREAKER: Record<Draft> = Record {
-    shape: &SHAPE,
-    build,
-};
+pub(super) const BREAKER: Record<Draft> = Record { shape: &SHAPE, build };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
     let error_ratio = object.get(&ERROR_RATIO, report);
@@ -131,19 +104,13 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
         probe_timeout_ns: 0,
         mode: mode?,
     };
-    Some(Draft {
-        rule,
-        probe_timeout_ns,
-    })
+    Some(Draft { rule, probe_timeout_ns })
 }
 
 impl Draft {
     /// The rule, in a guard with this timeout.
     pub(super) fn settle(self, timeout_ns: Option<u64>) -> BreakerRule {
         let patience = self.rule.open_for_ns.max(timeout_ns.unwrap_or(0));
-        BreakerRule {
-            probe_timeout_ns: self.probe_timeout_ns.unwrap_or(patience),
-            ..self.rule
-        }
+        BreakerRule { probe_timeout_ns: self.probe_timeout_ns.unwrap_or(patience), ..self.rule }
     }
 }

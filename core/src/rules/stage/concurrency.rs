@@ -10,10 +10,7 @@ use crate::rules::rule_set::ConcurrencyRule;
 
 static ALGORITHM: Field<Choice<()>> = Field {
     name: "algorithm",
-    kind: Choice {
-        words: &[("fixed", ())],
-        later: &["gradient2", "vegas", "aimd"],
-    },
+    kind: Choice { words: &[("fixed", ())], later: &["gradient2", "vegas", "aimd"] },
     absent: Absent::Is(Literal::Text("fixed")),
     doc: "How the limit is found: `fixed` is the number in `max`.",
     since: FIRST,
@@ -21,10 +18,7 @@ static ALGORITHM: Field<Choice<()>> = Field {
 
 static MAX: Field<Whole<u32>> = Field {
     name: "max",
-    kind: Whole {
-        min: 1,
-        max: 16_000_000,
-    },
+    kind: Whole { min: 1, max: 16_000_000 },
     absent: Absent::Required,
     doc: "The most calls in flight at once, over all threads and processes on the segment.",
     since: FIRST,
@@ -38,18 +32,12 @@ static SHAPE: Shape = Shape {
     one_of: &[],
 };
 
-pub(super) const CONCURRENCY: Record<ConcurrencyRule> = Record {
-    shape: &SHAPE,
-    build,
-};
+pub(super) const CONCURRENCY: Record<ConcurrencyRule> = Record { shape: &SHAPE, build };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<ConcurrencyRule> {
     let algorithm = object.get(&ALGORITHM, report);
     let max = object.get(&MAX, report);
     let mode = object.get(&MODE, report);
     algorithm?;
-    Some(ConcurrencyRule {
-        max: max?,
-        mode: mode?,
-    })
+    Some(ConcurrencyRule { max: max?, mode: mode? })
 }

@@ -22,10 +22,7 @@ static SCHEMA: Field<Whole<u8>> = Field {
 
 static VERSION: Field<Whole<u64>> = Field {
     name: "version",
-    kind: Whole {
-        min: 1,
-        max: u64::MAX,
-    },
+    kind: Whole { min: 1, max: u64::MAX },
     absent: Absent::Required,
     doc: "The version of these rules: raise it with each change.",
     since: FIRST,
@@ -33,11 +30,7 @@ static VERSION: Field<Whole<u64>> = Field {
 
 static REQUIRES: Field<List<Feature>> = Field {
     name: "requires",
-    kind: List {
-        item: Feature,
-        min: 0,
-        max: 64,
-    },
+    kind: List { item: Feature, min: 0, max: 64 },
     absent: Absent::Off("nothing required"),
     doc: "Features without which these rules must not be applied. If the library lacks one, it refuses \
           the document whole, so that a fleet of mixed releases is never half right.",
@@ -71,22 +64,13 @@ pub(in crate::rules) static SHAPE: Shape = Shape {
     one_of: &[],
 };
 
-const DOCUMENT: Record<RuleSet> = Record {
-    shape: &SHAPE,
-    build,
-};
+const DOCUMENT: Record<RuleSet> = Record { shape: &SHAPE, build };
 
 /// Reads the tree as rules, or reports everything that is wrong with it.
 pub(in crate::rules) fn rule_set(node: &Node, report: &mut Report) -> Option<RuleSet> {
-    let at = At {
-        node,
-        path: &Path::Root,
-    };
+    let at = At { node, path: &Path::Root };
     let rules = DOCUMENT.read(at, report)?;
-    Some(RuleSet {
-        canonical: node.to_value().to_string(),
-        ..rules
-    })
+    Some(RuleSet { canonical: node.to_value().to_string(), ..rules })
 }
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<RuleSet> {
@@ -96,13 +80,6 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RuleSet> {
     let defaults = object.get(&DEFAULTS, report).unwrap_or_default();
     let guards = object.get(&GUARDS, report).unwrap_or_default();
     schema?;
-    let merged = guards
-        .into_iter()
-        .map(|(name, own)| (name, own.over(&defaults).settle()));
-    Some(RuleSet {
-        version: version?,
-        guards: merged.collect(),
-        defaults: defaults.settle(),
-        canonical: String::new(),
-    })
+    let merged = guards.into_iter().map(|(name, own)| (name, own.over(&defaults).settle()));
+    Some(RuleSet { version: version?, guards: merged.collect(), defaults: defaults.settle(), canonical: String::new() })
 }

@@ -43,10 +43,7 @@ static RATE: Field<List<Record<RateRule>>> = Field {
 
 static TIMEOUT: Field<Nanos> = Field {
     name: "timeout",
-    kind: Nanos {
-        min: MICROSECOND,
-        max: 24 * HOUR,
-    },
+    kind: Nanos { min: MICROSECOND, max: 24 * HOUR },
     absent: Absent::Off("no timeout"),
     doc: "Time that a call may take from its entry. The permit's deadline is the earlier of this and the caller's own.",
     since: FIRST,
@@ -54,10 +51,7 @@ static TIMEOUT: Field<Nanos> = Field {
 
 static MAX_HOLD: Field<Nanos> = Field {
     name: "max_hold",
-    kind: Nanos {
-        min: 100 * MILLISECOND,
-        max: 7 * 24 * HOUR,
-    },
+    kind: Nanos { min: 100 * MILLISECOND, max: 7 * 24 * HOUR },
     absent: Absent::Off("never taken back"),
     doc: "A permit that was not exited after this time is taken back; its late exit is harmless.",
     since: FIRST,
@@ -82,10 +76,7 @@ pub(super) struct Draft {
     max_hold_ns: Option<u64>,
 }
 
-pub(super) const GUARD: Record<Draft> = Record {
-    shape: &SHAPE,
-    build,
-};
+pub(super) const GUARD: Record<Draft> = Record { shape: &SHAPE, build };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
     Some(Draft {

@@ -10,9 +10,7 @@ use crate::rules::path::Path;
 use crate::rules::{MAX_GUARD_NAME_BYTES, MAX_GUARDS, Report};
 use serde_json::{Value, json};
 
-const NAME: Text = Text {
-    max: MAX_GUARD_NAME_BYTES,
-};
+const NAME: Text = Text { max: MAX_GUARD_NAME_BYTES };
 
 /// An object of guards, at most [`MAX_GUARDS`].
 pub(super) struct Guards;
@@ -24,9 +22,7 @@ impl Kind for Guards {
         let members = at.members(report)?;
         let count = members.fields.len();
         if count > MAX_GUARDS {
-            report.add(at.path, || {
-                format!("expected {}, got {count}", self.words())
-            });
+            report.add(at.path, || format!("expected {}, got {count}", self.words()));
             return None;
         }
         let mut guards = BTreeMap::new();
@@ -60,8 +56,6 @@ impl Kind for Guards {
 fn check_name(name: &str, path: &Path<'_>, report: &mut Report) {
     if !NAME.allows(name) {
         let (want, got) = (NAME.words(), name.len());
-        report.add(path, || {
-            format!("expected a guard name to be {want}, got one of {got} bytes")
-        });
+        report.add(path, || format!("expected a guard name to be {want}, got one of {got} bytes"));
     }
 }

@@ -18,10 +18,7 @@ static NAME: Field<Text> = Field {
 
 static ON_FAIL: Field<Choice<bool>> = Field {
     name: "on_fail",
-    kind: Choice {
-        words: &[("allow", true), ("deny", false)],
-        later: &[],
-    },
+    kind: Choice { words: &[("allow", true), ("deny", false)], later: &[] },
     absent: Absent::Is(Literal::Text("allow")),
     doc: "What a call gets when the policy cannot answer: not loaded, busy, trapped or too slow.",
     since: FIRST,
@@ -35,18 +32,11 @@ static SHAPE: Shape = Shape {
     one_of: &[],
 };
 
-pub(super) const POLICY: Record<PolicyRule> = Record {
-    shape: &SHAPE,
-    build,
-};
+pub(super) const POLICY: Record<PolicyRule> = Record { shape: &SHAPE, build };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<PolicyRule> {
     let name = object.get(&NAME, report);
     let on_fail = object.get(&ON_FAIL, report);
     let mode = object.get(&MODE, report);
-    Some(PolicyRule {
-        name: name?,
-        on_fail_allow: on_fail?,
-        mode: mode?,
-    })
+    Some(PolicyRule { name: name?, on_fail_allow: on_fail?, mode: mode? })
 }

@@ -16,10 +16,7 @@ const MAX_INTERVAL_NS: u64 = 365 * 24 * HOUR;
 
 static ALGORITHM: Field<Choice<()>> = Field {
     name: "algorithm",
-    kind: Choice {
-        words: &[("token_bucket", ())],
-        later: &["sliding_window", "fixed_window"],
-    },
+    kind: Choice { words: &[("token_bucket", ())], later: &["sliding_window", "fixed_window"] },
     absent: Absent::Is(Literal::Text("token_bucket")),
     doc: "How calls are counted: `token_bucket` starts full and refills evenly.",
     since: FIRST,
@@ -27,9 +24,7 @@ static ALGORITHM: Field<Choice<()>> = Field {
 
 static LIMIT: Field<Decimal> = Field {
     name: "limit",
-    kind: Decimal {
-        max: 10_000_000_000,
-    },
+    kind: Decimal { max: 10_000_000_000 },
     absent: Absent::Required,
     doc: "Units that flow in during `per`; a call takes as many as it costs, 1 if it does not say. \
           A fraction is allowed. The flow has to be between one unit in 365 days and 10^10 units a second.",
@@ -38,10 +33,7 @@ static LIMIT: Field<Decimal> = Field {
 
 static PER: Field<Nanos> = Field {
     name: "per",
-    kind: Nanos {
-        min: MICROSECOND,
-        max: 31 * 24 * HOUR,
-    },
+    kind: Nanos { min: MICROSECOND, max: 31 * 24 * HOUR },
     absent: Absent::Is(Literal::Text("1s")),
     doc: "The time in which `limit` units flow in.",
     since: FIRST,
@@ -49,10 +41,7 @@ static PER: Field<Nanos> = Field {
 
 static BURST: Field<Whole<u64>> = Field {
     name: "burst",
-    kind: Whole {
-        min: 1,
-        max: 1_000_000_000_000,
-    },
+    kind: Whole { min: 1, max: 1_000_000_000_000 },
     absent: Absent::Derived("`limit` rounded up, at least 1"),
     doc: "Units that the bucket holds: how much may pass at once after a pause.",
     since: FIRST,
@@ -67,14 +56,7 @@ static SHAPE: Shape = Shape {
     one_of: &[],
 };
 
-pub(super) const RATE: List<Record<RateRule>> = List {
-    item: Record {
-        shape: &SHAPE,
-        build,
-    },
-    min: 1,
-    max: 4,
-};
+pub(super) const RATE: List<Record<RateRule>> = List { item: Record { shape: &SHAPE, build }, min: 1, max: 4 };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
     let algorithm = object.get(&ALGORITHM, report);
@@ -85,12 +67,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
     algorithm?;
     let (limit, per_ns) = (limit?, per?);
     check_flow(limit, per_ns, object, report);
-    Some(RateRule {
-        limit,
-        per_ns,
-        burst: burst.unwrap_or(filling(limit)),
-        mode: mode?,
-    })
+    Some(RateRule { limit, per_ns, burst: burst.unwrap_or(filling(limit)), mode: mode? })
 }
 
 fn filling(limit: f64) -> u64 {
@@ -103,10 +80,7 @@ fn check_flow(limit: f64, per_ns: u64, object: &Object<'_>, report: &mut Report)
     let too_much = per_second > MAX_PER_SECOND;
     let too_little = per_ns as f64 / limit > MAX_INTERVAL_NS as f64;
     if too_much || too_little {
-        let flow = format!(
-            "{limit:e} per {} is {per_second:e} a second",
-            format(per_ns)
-        );
+        let flow = format!("{limit:e} per {} is {per_second:e} a second", format(per_ns));
         let right = "expected between one unit in 365 days and 10^10 units a second";
         object.refuse(LIMIT.name, format!("{flow}: {right}"), report);
     }

@@ -8,15 +8,8 @@ use crate::rules::read::Node;
 use serde_json::{Value, json};
 
 /// The features of this version.
-pub(super) const FEATURES: [&str; 7] = [
-    "breaker",
-    "fixed_concurrency",
-    "max_hold",
-    "policy",
-    "shadow",
-    "timeout",
-    "token_bucket",
-];
+pub(super) const FEATURES: [&str; 7] =
+    ["breaker", "fixed_concurrency", "max_hold", "policy", "shadow", "timeout", "token_bucket"];
 
 /// The name of a feature that this version has.
 pub(super) struct Feature;

@@ -1,17 +1,10 @@
 use super::{FULL, accept, guard};
-use crate::rules::{
-    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet,
-};
+use crate::rules::{BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet};
 
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
-    RateRule {
-        limit,
-        per_ns,
-        burst,
-        mode,
-    }
+    RateRule { limit, per_ns, burst, mode }
 }
 
 fn only(body: &str) -> GuardRules {
@@ -31,31 +24,18 @@ fn every_field_arrives_where_it_belongs() {
         probe_timeout_ns: 4 * SECOND,
         mode: Mode::Shadow,
     };
-    let policy = PolicyRule {
-        name: "tenant-tiers".into(),
-        on_fail_allow: false,
-        mode: Mode::Off,
-    };
+    let policy = PolicyRule { name: "tenant-tiers".into(), on_fail_allow: false, mode: Mode::Off };
     let want = GuardRules {
         breaker: Some(breaker),
         policy: Some(policy),
-        concurrency: Some(ConcurrencyRule {
-            max: 200,
-            mode: Mode::Enforce,
-        }),
-        rate: vec![
-            rate(100.0, SECOND, 20, Mode::Shadow),
-            rate(0.5, 3600 * SECOND, 1, Mode::Enforce),
-        ],
+        concurrency: Some(ConcurrencyRule { max: 200, mode: Mode::Enforce }),
+        rate: vec![rate(100.0, SECOND, 20, Mode::Shadow), rate(0.5, 3600 * SECOND, 1, Mode::Enforce)],
         timeout_ns: Some(SECOND * 8 / 10),
         max_hold_ns: Some(60 * SECOND),
     };
     assert_eq!(rules.version, 7);
     assert_eq!(rules.guard("payments.charge"), want);
-    assert_eq!(
-        Vec::from_iter(rules.guards.keys()),
-        ["bare", "payments.charge"]
-    );
+    assert_eq!(Vec::from_iter(rules.guards.keys()), ["bare", "payments.charge"]);
 }
 
 #[test]
@@ -68,10 +48,7 @@ fn a_guard_without_fields_or_name_has_the_defaults() {
         ..GuardRules::default()
     };
     assert_eq!(rules.defaults, want);
-    assert_eq!(
-        [rules.guard("bare"), rules.guard("unheard of")],
-        [want.clone(), want]
-    );
+    assert_eq!([rules.guard("bare"), rules.guard("unheard of")], [want.clone(), want]);
 }
 
 #[test]
@@ -82,15 +59,9 @@ fn a_field_replaces_the_default_whole() {
             "guards": {"own": {"breaker": {"consecutive_failures": 3}}, "slow": {"timeout": "60s"}}}"#,
     );
     let own = rules.guard("own").breaker.unwrap();
-    assert_eq!(
-        (own.error_ratio, own.probes, own.consecutive_failures),
-        (None, 1, Some(3))
-    );
+    assert_eq!((own.error_ratio, own.probes, own.consecutive_failures), (None, 1, Some(3)));
     let patience = |name| rules.guard(name).breaker.unwrap().probe_timeout_ns / SECOND;
-    assert_eq!(
-        [patience("own"), patience("slow"), patience("other")],
-        [30, 60, 30]
-    );
+    assert_eq!([patience("own"), patience("slow"), patience("other")], [30, 60, 30]);
 }
 
 #[test]
@@ -112,10 +83,7 @@ fn defaults_of_a_breaker_are_the_documented_ones() {
 #[test]
 fn an_unsaid_burst_is_the_limit_rounded_up() {
     let burst = |limit: &str| only(&format!(r#"{{"rate": [{{"limit": {limit}}}]}}"#)).rate[0].burst;
-    assert_eq!(
-        [burst("0.5"), burst("2.5"), burst("1e10")],
-        [1, 3, 10_000_000_000]
-    );
+    assert_eq!([burst("0.5"), burst("2.5"), burst("1e10")], [1, 3, 10_000_000_000]);
 }
 
 #[test]
@@ -136,9 +104,7 @@ fn ends_of_ranges_belong_to_them() {
 #[test]
 fn names_may_be_anything_printable_and_are_counted_in_bytes() {
     for name in ["a", "GET /users/{id}", "платежи", &"é".repeat(64)] {
-        let rules = accept(&format!(
-            r#"{{"version": 1, "guards": {{"{name}": {{"timeout": "1s"}}}}}}"#
-        ));
+        let rules = accept(&format!(r#"{{"version": 1, "guards": {{"{name}": {{"timeout": "1s"}}}}}}"#));
         assert_eq!(rules.guard(name).timeout_ns, Some(SECOND));
     }
 }
@@ -154,18 +120,14 @@ fn as_many_guards_as_allowed() {
 #[test]
 fn empty_rules_restrain_nobody() {
     let rules = RuleSet::empty();
-    assert_eq!(
-        (rules.version, rules.guard("any")),
-        (0, GuardRules::default())
-    );
+    assert_eq!((rules.version, rules.guard("any")), (0, GuardRules::default()));
 }
 
 #[test]
 fn canonical_text_is_sorted_bare_and_reads_back() {
     let text = r#"{ "version": 2.0, "x-by": "me", "guards": {"b": {"timeout": "1s"}, "a": {"rate": [
         {"per": "1s", "limit": 5.0e-1, "x-why": 1}]}} }"#;
-    let want =
-        r#"{"guards":{"a":{"rate":[{"limit":0.5,"per":"1s"}]},"b":{"timeout":"1s"}},"version":2}"#;
+    let want = r#"{"guards":{"a":{"rate":[{"limit":0.5,"per":"1s"}]},"b":{"timeout":"1s"}},"version":2}"#;
     assert_eq!(accept(text).canonical, want);
     assert_eq!(accept(want), accept(text));
 }

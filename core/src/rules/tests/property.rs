@@ -73,15 +73,12 @@ fn transplanted() -> impl Strategy<Value = String> {
     let node = leaf.prop_recursive(4, 32, 5, |inner| {
         let member = (prop::sample::select(&NAMES), inner.clone());
         let members = proptest::collection::vec(member, 0..5).prop_map(|members| {
-            let texts = members
-                .into_iter()
-                .map(|(name, value)| format!("\"{name}\":{value}"));
+            let texts = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}"));
             format!("{{{}}}", Vec::from_iter(texts).join(","))
         });
         prop_oneof![members, inner.prop_map(|item| format!("[{item}]"))]
     });
-    (node.clone(), node)
-        .prop_map(|(d, g)| format!(r#"{{"version":3,"defaults":{d},"guards":{{"a":{g}}}}}"#))
+    (node.clone(), node).prop_map(|(d, g)| format!(r#"{{"version":3,"defaults":{d},"guards":{{"a":{g}}}}}"#))
 }
 
 proptest! {

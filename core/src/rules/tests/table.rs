@@ -8,11 +8,7 @@ use serde_json::Value;
 fn the_full_document_of_these_tests_has_every_field() {
     for shape in SHAPE.all() {
         for name in shape.names() {
-            assert!(
-                FULL.contains(&format!("\"{name}\":")),
-                "{}.{name}",
-                shape.name
-            );
+            assert!(FULL.contains(&format!("\"{name}\":")), "{}.{name}", shape.name);
         }
     }
 }
@@ -23,10 +19,7 @@ fn every_field_is_described() {
         for field in shape.fields {
             let name = field.name();
             assert!(field.doc().ends_with('.'), "{name}");
-            assert!(
-                !field.doc().contains(['|', '\n']) && !field.words().contains('|'),
-                "{name}"
-            );
+            assert!(!field.doc().contains(['|', '\n']) && !field.words().contains('|'), "{name}");
             assert_eq!(field.since().split('.').count(), 3, "{name}");
         }
     }
@@ -40,11 +33,7 @@ fn names_in_the_table_do_not_clash() {
         let all = names.len();
         names.dedup();
         assert_eq!(names.len(), all, "{}", shape.name);
-        assert!(
-            shape.one_of.iter().all(|name| shape.knows(name)),
-            "{}",
-            shape.name
-        );
+        assert!(shape.one_of.iter().all(|name| shape.knows(name)), "{}", shape.name);
     }
 }
 
@@ -62,12 +51,7 @@ fn the_schema_knows_every_field_and_default() {
             let property = &object["properties"][field.name()];
             let has_default = matches!(field.absent(), Absent::Is(_));
             assert_eq!(property["description"], field.doc());
-            assert_eq!(
-                property.get("default").is_some(),
-                has_default,
-                "{}",
-                field.name()
-            );
+            assert_eq!(property.get("default").is_some(), has_default, "{}", field.name());
         }
     }
 }
@@ -76,25 +60,15 @@ fn the_schema_knows_every_field_and_default() {
 fn the_reference_knows_every_field_and_feature() {
     let page = reference_markdown();
     for shape in SHAPE.all() {
-        assert!(
-            page.contains(&format!("\n### {}\n", shape.name)),
-            "{}",
-            shape.name
-        );
+        assert!(page.contains(&format!("\n### {}\n", shape.name)), "{}", shape.name);
         for name in shape.names() {
             assert!(page.contains(&format!("\n| `{name}` | ")), "{name}");
         }
     }
     let features = schema_json();
     let features: Value = serde_json::from_str(&features).unwrap();
-    for feature in features["properties"]["requires"]["items"]["enum"]
-        .as_array()
-        .unwrap()
-    {
-        assert!(
-            page.contains(&format!("`{}`", feature.as_str().unwrap())),
-            "{feature}"
-        );
+    for feature in features["properties"]["requires"]["items"]["enum"].as_array().unwrap() {
+        assert!(page.contains(&format!("`{}`", feature.as_str().unwrap())), "{feature}");
     }
 }
 

@@ -1,124 +1,40 @@
 use super::{breaker, each, one_in_guard, rate};
 
-const ABSURD: [&str; 12] = [
-    "0",
-    "-1",
-    "1e999",
-    "-1e999",
-    "1e308",
-    "99999999999999999999",
-    "null",
-    "true",
-    "\"5\"",
-    "[]",
-    "{}",
-    "\"NaN\"",
-];
+const ABSURD: [&str; 12] =
+    ["0", "-1", "1e999", "-1e999", "1e308", "99999999999999999999", "null", "true", "\"5\"", "[]", "{}", "\"NaN\""];
 
 #[test]
 fn counts_have_to_be_whole_and_in_range() {
     let to = |field: &'static str| move |v: &str| breaker(&format!(r#""{field}": {v}"#));
-    each(
-        &ABSURD,
-        to("min_calls"),
-        ".breaker.min_calls",
-        "expected a whole number from 1 to 1000000, got",
-    );
-    each(
-        &ABSURD,
-        to("probes"),
-        ".breaker.probes",
-        "from 1 to 255, got",
-    );
-    each(
-        &["1.5", "256", "1e3"],
-        to("probes"),
-        ".breaker.probes",
-        "from 1 to 255, got the number",
-    );
+    each(&ABSURD, to("min_calls"), ".breaker.min_calls", "expected a whole number from 1 to 1000000, got");
+    each(&ABSURD, to("probes"), ".breaker.probes", "from 1 to 255, got");
+    each(&["1.5", "256", "1e3"], to("probes"), ".breaker.probes", "from 1 to 255, got the number");
     let failures = |v: &str| format!(r#"{{"breaker": {{"consecutive_failures": {v}}}}}"#);
-    each(
-        &ABSURD,
-        failures,
-        ".breaker.consecutive_failures",
-        "from 1 to 1000000",
-    );
-    each(
-        &["1000001"],
-        failures,
-        ".breaker.consecutive_failures",
-        "got the number 1000001",
-    );
+    each(&ABSURD, failures, ".breaker.consecutive_failures", "from 1 to 1000000");
+    each(&["1000001"], failures, ".breaker.consecutive_failures", "got the number 1000001");
     let max = |v: &str| format!(r#"{{"concurrency": {{"max": {v}}}}}"#);
     each(&ABSURD, max, ".concurrency.max", "from 1 to 16000000");
-    each(
-        &["16000001", "0.5"],
-        max,
-        ".concurrency.max",
-        "from 1 to 16000000",
-    );
+    each(&["16000001", "0.5"], max, ".concurrency.max", "from 1 to 16000000");
     let burst = |v: &str| rate(&format!(r#""limit": 1, "burst": {v}"#));
-    each(
-        &ABSURD,
-        burst,
-        ".rate[0].burst",
-        "from 1 to 1000000000000, got",
-    );
-    each(
-        &["1000000000001"],
-        burst,
-        ".rate[0].burst",
-        "got the number 1000000000001",
-    );
+    each(&ABSURD, burst, ".rate[0].burst", "from 1 to 1000000000000, got");
+    each(&["1000000000001"], burst, ".rate[0].burst", "got the number 1000000000001");
 }
 
 #[test]
 fn decimals_have_to_be_above_zero_and_in_range() {
     let ratio = |v: &str| format!(r#"{{"breaker": {{"error_ratio": {v}}}}}"#);
-    each(
-        &ABSURD,
-        ratio,
-        ".breaker.error_ratio",
-        "expected a number above 0 and at most 1, got",
-    );
-    each(
-        &["1.0001", "-0", "1e-999"],
-        ratio,
-        ".breaker.error_ratio",
-        "got the number",
-    );
+    each(&ABSURD, ratio, ".breaker.error_ratio", "expected a number above 0 and at most 1, got");
+    each(&["1.0001", "-0", "1e-999"], ratio, ".breaker.error_ratio", "got the number");
     let limit = |v: &str| rate(&format!(r#""limit": {v}"#));
-    each(
-        &ABSURD,
-        limit,
-        ".rate[0].limit",
-        "expected a number above 0 and at most 10000000000, got",
-    );
-    each(
-        &["10000000001"],
-        limit,
-        ".rate[0].limit",
-        "at most 10000000000",
-    );
+    each(&ABSURD, limit, ".rate[0].limit", "expected a number above 0 and at most 10000000000, got");
+    each(&["10000000001"], limit, ".rate[0].limit", "at most 10000000000");
 }
 
 #[test]
 fn flows_have_to_be_sane_as_a_whole() {
-    one_in_guard(
-        &rate(r#""limit": 1e10, "per": "1us""#),
-        ".rate[0].limit",
-        "10^10 units a second",
-    );
-    one_in_guard(
-        &rate(r#""limit": 0.01, "per": "744h""#),
-        ".rate[0].limit",
-        "one unit in 365 days",
-    );
-    one_in_guard(
-        &rate(r#""limit": 1e-320"#),
-        ".rate[0].limit",
-        "one unit in 365 days",
-    );
+    one_in_guard(&rate(r#""limit": 1e10, "per": "1us""#), ".rate[0].limit", "10^10 units a second");
+    one_in_guard(&rate(r#""limit": 0.01, "per": "744h""#), ".rate[0].limit", "one unit in 365 days");
+    one_in_guard(&rate(r#""limit": 1e-320"#), ".rate[0].limit", "one unit in 365 days");
 }
 
 #[test]
@@ -126,60 +42,25 @@ fn durations_are_strings_with_a_unit() {
     let timeout = |v: &str| format!(r#"{{"timeout": {v}}}"#);
     let want = "expected a duration from 1us to 24h, got";
     each(&ABSURD, timeout, ".timeout", want);
-    each(
-        &["250", "0.5"],
-        timeout,
-        ".timeout",
-        "write a string with a unit, such as \"250ms\"",
-    );
+    each(&["250", "0.5"], timeout, ".timeout", "write a string with a unit, such as \"250ms\"");
     each(&["\"-1s\""], timeout, ".timeout", "cannot be negative");
     each(&["\"250\""], timeout, ".timeout", "the unit is missing");
-    each(
-        &["\"1 s\"", "\"1d\"", "\"1m30s\""],
-        timeout,
-        ".timeout",
-        "one number and one unit",
-    );
-    each(
-        &["\"99999999999999999999h\""],
-        timeout,
-        ".timeout",
-        "too long",
-    );
-    each(
-        &["\"0s\"", "\"999ns\"", "\"24.1h\""],
-        timeout,
-        ".timeout",
-        want,
-    );
+    each(&["\"1 s\"", "\"1d\"", "\"1m30s\""], timeout, ".timeout", "one number and one unit");
+    each(&["\"99999999999999999999h\""], timeout, ".timeout", "too long");
+    each(&["\"0s\"", "\"999ns\"", "\"24.1h\""], timeout, ".timeout", want);
 }
 
 #[test]
 fn durations_have_ranges() {
-    for (field, low, high) in [
-        ("window", "99ms", "61m"),
-        ("open_for", "999us", "25h"),
-        ("probe_timeout", "0s", "25h"),
-    ] {
+    for (field, low, high) in [("window", "99ms", "61m"), ("open_for", "999us", "25h"), ("probe_timeout", "0s", "25h")]
+    {
         for value in [low, high] {
             let body = breaker(&format!(r#""{field}": "{value}""#));
-            one_in_guard(
-                &body,
-                &format!(".breaker.{field}"),
-                "expected a duration from",
-            );
+            one_in_guard(&body, &format!(".breaker.{field}"), "expected a duration from");
         }
     }
     one_in_guard(r#"{"max_hold": "99ms"}"#, ".max_hold", "from 100ms to 168h");
     one_in_guard(r#"{"max_hold": "169h"}"#, ".max_hold", "from 100ms to 168h");
-    one_in_guard(
-        &rate(r#""limit": 1, "per": "999ns""#),
-        ".rate[0].per",
-        "from 1us to 744h",
-    );
-    one_in_guard(
-        &rate(r#""limit": 1, "per": "745h""#),
-        ".rate[0].per",
-        "from 1us to 744h",
-    );
+    one_in_guard(&rate(r#""limit": 1, "per": "999ns""#), ".rate[0].per", "from 1us to 744h");
+    one_in_guard(&rate(r#""limit": 1, "per": "745h""#), ".rate[0].per", "from 1us to 744h");
 }

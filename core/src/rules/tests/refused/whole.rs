@@ -2,11 +2,7 @@ use crate::rules::tests::{FULL, refuse};
 use crate::rules::{MAX_PROBLEMS, Report, parse};
 
 fn paths(report: &Report) -> Vec<&str> {
-    report
-        .errors
-        .iter()
-        .map(|problem| problem.path.as_str())
-        .collect()
+    report.errors.iter().map(|problem| problem.path.as_str()).collect()
 }
 
 #[test]
@@ -32,21 +28,14 @@ fn every_error_is_reported_at_once() {
         r#"$.guards["payments.charge"].rate[1].burst"#,
     ];
     assert_eq!(paths(&report), want, "{report}");
-    assert!(
-        report
-            .summary(40)
-            .starts_with("12 errors: $.verzion: unknown")
-    );
+    assert!(report.summary(40).starts_with("12 errors: $.verzion: unknown"));
 }
 
 #[test]
 fn a_document_of_nothing_but_errors_is_counted_in_bounds() {
     let names = (0..200_000).map(|i| format!(r#""field{i}":0"#));
     let report = refuse(&format!("{{{}}}", Vec::from_iter(names).join(",")));
-    assert_eq!(
-        (report.errors.len(), report.count()),
-        (MAX_PROBLEMS, 200_001)
-    );
+    assert_eq!((report.errors.len(), report.count()), (MAX_PROBLEMS, 200_001));
     assert!(report.to_json().len() < 20_000);
 }
 
@@ -55,11 +44,7 @@ fn garbage_is_refused_whatever_its_size() {
     for byte in [0, b' ', b'[', b'"', b'{', b'9', 0xff] {
         for len in [0, 1, 100, 4 << 20, 10_000_000] {
             let report = parse(&vec![byte; len]).unwrap_err();
-            assert_eq!(
-                (report.count(), paths(&report)),
-                (1, vec!["$"]),
-                "{byte} {len}"
-            );
+            assert_eq!((report.count(), paths(&report)), (1, vec!["$"]), "{byte} {len}");
         }
     }
 }

@@ -7,28 +7,12 @@ fn words_have_to_be_known() {
     for mode in ["\"on\"", "\"\"", "false", "null", "\"Shadow\""] {
         let field = format!(r#""mode": {mode}"#);
         one_in_guard(&breaker(&field), ".breaker.mode", modes);
-        one_in_guard(
-            &rate(&format!(r#""limit": 1, {field}"#)),
-            ".rate[0].mode",
-            modes,
-        );
-        one_in_guard(
-            &format!(r#"{{"concurrency": {{"max": 1, {field}}}}}"#),
-            ".concurrency.mode",
-            modes,
-        );
-        one_in_guard(
-            &format!(r#"{{"policy": {{"name": "p", {field}}}}}"#),
-            ".policy.mode",
-            modes,
-        );
+        one_in_guard(&rate(&format!(r#""limit": 1, {field}"#)), ".rate[0].mode", modes);
+        one_in_guard(&format!(r#"{{"concurrency": {{"max": 1, {field}}}}}"#), ".concurrency.mode", modes);
+        one_in_guard(&format!(r#"{{"policy": {{"name": "p", {field}}}}}"#), ".policy.mode", modes);
     }
     let on_fail = r#"{"policy": {"name": "p", "on_fail": "open"}}"#;
-    one_in_guard(
-        on_fail,
-        ".policy.on_fail",
-        "expected \"allow\" or \"deny\", got \"open\"",
-    );
+    one_in_guard(on_fail, ".policy.on_fail", "expected \"allow\" or \"deny\", got \"open\"");
 }
 
 #[test]
@@ -37,93 +21,37 @@ fn algorithms_of_later_versions_are_named_as_such() {
     let message = "expected \"fixed\", got \"gradient2\": not supported by this version";
     one_in_guard(later, ".concurrency.algorithm", message);
     let unknown = r#"{"concurrency": {"algorithm": "magic", "max": 9}}"#;
-    one_in_guard(
-        unknown,
-        ".concurrency.algorithm",
-        "expected \"fixed\", got \"magic\"",
-    );
+    one_in_guard(unknown, ".concurrency.algorithm", "expected \"fixed\", got \"magic\"");
     let window = rate(r#""algorithm": "sliding_window", "limit": 1"#);
-    one_in_guard(
-        &window,
-        ".rate[0].algorithm",
-        "not supported by this version",
-    );
+    one_in_guard(&window, ".rate[0].algorithm", "not supported by this version");
 }
 
 #[test]
 fn fields_of_later_versions_are_named_as_such() {
     let message = "is not supported by this version";
-    one_in_guard(
-        &breaker(r#""slow": {"over": "1s"}"#),
-        ".breaker.slow",
-        message,
-    );
-    one_in_guard(
-        &breaker(r#""recover_over": "1s""#),
-        ".breaker.recover_over",
-        message,
-    );
-    one_in_guard(
-        &rate(r#""limit": 1, "key": "tenant""#),
-        ".rate[0].key",
-        message,
-    );
+    one_in_guard(&breaker(r#""slow": {"over": "1s"}"#), ".breaker.slow", message);
+    one_in_guard(&breaker(r#""recover_over": "1s""#), ".breaker.recover_over", message);
+    one_in_guard(&rate(r#""limit": 1, "key": "tenant""#), ".rate[0].key", message);
     one_in_guard(r#"{"retry": {}}"#, ".retry", message);
-    one_in_guard(
-        r#"{"concurrency": {"max": 1, "min": 1}}"#,
-        ".concurrency.min",
-        message,
-    );
+    one_in_guard(r#"{"concurrency": {"max": 1, "min": 1}}"#, ".concurrency.min", message);
 }
 
 #[test]
 fn unknown_fields_come_with_the_nearest_known_one() {
-    one_in_guard(
-        &breaker(r#""windw": "1s""#),
-        ".breaker.windw",
-        "did you mean \"window\"?",
-    );
-    one_in_guard(
-        r#"{"time-out": "1s"}"#,
-        r#"["time-out"]"#,
-        "did you mean \"timeout\"?",
-    );
-    one_in_guard(
-        r#"{"colour": 1}"#,
-        ".colour",
-        "unknown field; known are breaker, policy,",
-    );
-    one(
-        r#"{"version": 1, "guard": {}}"#,
-        "$.guard",
-        "did you mean \"guards\"?",
-    );
-    one(
-        r#"{"version": 1, "X-a": {}}"#,
-        r#"$["X-a"]"#,
-        "unknown field",
-    );
+    one_in_guard(&breaker(r#""windw": "1s""#), ".breaker.windw", "did you mean \"window\"?");
+    one_in_guard(r#"{"time-out": "1s"}"#, r#"["time-out"]"#, "did you mean \"timeout\"?");
+    one_in_guard(r#"{"colour": 1}"#, ".colour", "unknown field; known are breaker, policy,");
+    one(r#"{"version": 1, "guard": {}}"#, "$.guard", "did you mean \"guards\"?");
+    one(r#"{"version": 1, "X-a": {}}"#, r#"$["X-a"]"#, "unknown field");
 }
 
 #[test]
 fn repeated_names_are_errors_except_in_ignored_fields() {
     let again = "more than once";
-    one(
-        r#"{"version": 1, "version": 2, "x-a": {"b": 1, "b": 2}, "x-a": 3}"#,
-        "$.version",
-        again,
-    );
-    one(
-        r#"{"version": 1, "guards": {"a": {}, "a": {}}}"#,
-        "$.guards.a",
-        again,
-    );
+    one(r#"{"version": 1, "version": 2, "x-a": {"b": 1, "b": 2}, "x-a": 3}"#, "$.version", again);
+    one(r#"{"version": 1, "guards": {"a": {}, "a": {}}}"#, "$.guards.a", again);
     one_in_guard(r#"{"timeout": "1s", "timeout": "1s"}"#, ".timeout", again);
-    one_in_guard(
-        &rate(r#""limit": 1, "\u006cimit": 2"#),
-        ".rate[0].limit",
-        again,
-    );
+    one_in_guard(&rate(r#""limit": 1, "\u006cimit": 2"#), ".rate[0].limit", again);
 }
 
 #[test]
@@ -133,38 +61,18 @@ fn names_are_bounded() {
     one(&named(""), r#"$.guards[""]"#, want);
     one(&named("a\\u0000"), r#"$.guards["a\u0000"]"#, want);
     let long = "a".repeat(129);
-    one(
-        &named(&long),
-        &format!("$.guards[\"{}…\"]", &long[..128]),
-        "got one of 129 bytes",
-    );
+    one(&named(&long), &format!("$.guards[\"{}…\"]", &long[..128]), "got one of 129 bytes");
     assert!(refuse(&named(&"a".repeat(1 << 20))).to_json().len() < 1000);
     for name in ["", "a\\n", &"p".repeat(65)] {
         let policy = format!(r#"{{"policy": {{"name": "{name}"}}}}"#);
-        one_in_guard(
-            &policy,
-            ".policy.name",
-            "expected a string of 1 to 64 bytes",
-        );
+        one_in_guard(&policy, ".policy.name", "expected a string of 1 to 64 bytes");
     }
 }
 
 #[test]
 fn what_is_required_has_to_be_had() {
     let json = r#"{"version": 1, "requires": ["breaker", "gradient2"]}"#;
-    one(
-        json,
-        "$.requires[1]",
-        "does not have the feature \"gradient2\"; it has breaker,",
-    );
-    one(
-        r#"{"version": 1, "requires": [1]}"#,
-        "$.requires[0]",
-        "the name of a feature",
-    );
-    one(
-        r#"{"version": 1, "requires": "breaker"}"#,
-        "$.requires",
-        "expected a list",
-    );
+    one(json, "$.requires[1]", "does not have the feature \"gradient2\"; it has breaker,");
+    one(r#"{"version": 1, "requires": [1]}"#, "$.requires[0]", "the name of a feature");
+    one(r#"{"version": 1, "requires": "breaker"}"#, "$.requires", "expected a list");
 }

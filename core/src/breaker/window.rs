@@ -1,0 +1,189 @@
+//! The breaker's sliding window: ten buckets in each thread slot, written by plain stores, summed when a
+//! verdict is due.
+//!
+//! A bucket is two words: tag (32 bits) | calls (32 bits), and bad calls (32 bits) | spare. The tag holds the breaker's generation
+//! and the bucket's absolute index, so that a bucket of another time or generation is passed over.
+//!
+//! The window reaches back from nine to ten tenths of its length. A sum may miss the calls that end on other threads at the
+//! same moment, one a thread: a verdict can come that many calls late, never early, and an opening happens
+//! once, as it is a change of the state word. On the lane that threads beyond the slots share, calls that end
+//! while a bucket turns may also be lost.
+
+use crate::slot::lane::Run;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// Buckets of a window.
+pub const BUCKETS: usize = 10;
+/// Words of a slot's window.
+pub const WORDS: usize = 2 * BUCKETS;
+
+/// Where in a window a moment falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    tag: u64,
+    index: u64,
+}
+
+/// Calls of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// All that count.
+    pub calls: u64,
+    /// Of them failures, timeouts and overloads.
+    pub bad: u64,
+}
+
+/// The multiplier that turns nanoseconds into an absolute bucket index, for a window of so many ns.
+pub fn reciprocal(window_ns: u64) -> u64 {
+    let width = (window_ns / BUCKETS as u64).max(2);
+    (u128::from(u64::MAX) / u128::from(width) + 1) as u64
+}
+
+impl Place {
+    /// The place of `now` in windows with this reciprocal, in a generation of the breaker.
+    #[inline(always)]
+    pub fn of(now: u64, reciprocal: u64, generation: u64) -> Place {
+        let index = ((u128::from(now) * u128::from(reciprocal)) >> 64) as u64;
+        Place { tag: tag(index, generation), index }
+    }
+
+    fn slot(self) -> usize {
+        (self.index % BUCKETS as u64) as usize * 2
+    }
+}
+
+/// Generation (10 bits) | index (21 bits) | 1, so that no tag is 0.
+fn tag(index: u64, generation: u64) -> u64 {
+    (generation & 0x3FF) << 22 | (index & 0x1F_FFFF) << 1 | 1
+}
+
+/// Counts one call that ended, at words `base`.. of the run.
+#[inline(always)]
+pub fn count(run: &Run<'_>, base: usize, place: Place, bad: bool) {
+    let at = base + place.slot();
+    if run.words[at].load(Relaxed) >> 32 != place.tag {
+        turn(run, at, place.tag);
+    }
+    run.add(at, 1);
+    if bad {
+        run.add(at + 1, 1 << 32);
+    }
+}
+
+#[cold]
+fn turn(run: &Run<'_>, at: usize, tag: u64) {
+    run.words[at + 1].store(0, Relaxed);
+    run.words[at].store(tag << 32, Release);
+}
+
+/// Adds what one slot's window holds at `place`.
+pub fn add_up(window: &[AtomicU64], place: Place, sum: &mut Sum) {
+    for back in 0..BUCKETS as u64 {
+        let Some(index) = place.index.checked_sub(back) else { break };
+        let at = (index % BUCKETS as u64) as usize * 2;
+        let head = window[at].load(Acquire);
+        // Generation bits of the current tag, index bits of the bucket's own.
+        let wanted = place.tag & !0x3F_FFFF | tag(index, 0);
+        if head >> 32 == wanted {
+            sum.calls += head & 0xFFFF_FFFF;
+            sum.bad += window[at + 1].load(Relaxed) >> 32;
+        }
+    }
+}
+
+/// When a window is worth opening for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Bad share in 32-bit fixed point; 0: the ratio is not looked at.
+    pub ratio: u64,
+    /// Calls that a verdict needs.
+    pub min_calls: u64,
+}
+
+/// What a sum means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Well.
+    Good,
+    /// Bad enough, but of too few calls: whoever ends next looks again.
+    Undecided,
+    /// Open.
+    Bad,
+}
+
+impl Threshold {
+    /// Judges a sum.
+    pub fn judge(&self, sum: Sum) -> Verdict {
+        let bad_enough = self.ratio != 0
+            && sum.bad > 0
+            && u128::from(sum.bad) << 32 >= u128::from(sum.calls) * u128::from(self.ratio);
+        match bad_enough {
+            false if sum.calls >= self.min_calls => Verdict::Good,
+            false if sum.bad == 0 => Verdict::Good,
+            true if sum.calls >= self.min_calls => Verdict::Bad,
+            _ => Verdict::Undecided,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: u64 = 10_000_000_000;
+
+    fn place(now: u64, generation: u64) -> Place {
+        Place::of(now, reciprocal(WINDOW), generation)
+    }
+
+    fn words() -> Vec<AtomicU64> {
+        (0..WORDS).map(|_| AtomicU64::new(0)).collect()
+    }
+
+    fn sum(words: &[AtomicU64], at: Place) -> Sum {
+        let mut sum = Sum::default();
+        add_up(words, at, &mut sum);
+        sum
+    }
+
+    #[test]
+    fn slides() {
+        let words = words();
+        let run = Run::for_test(&words);
+        for second in 0..10 {
+            count(&run, 0, place(second * 1_000_000_000, 0), second % 2 == 0);
+        }
+        assert_eq!(sum(&words, place(9_999_999_999, 0)), Sum { calls: 10, bad: 5 });
+        assert_eq!(sum(&words, place(10_000_000_001, 0)), Sum { calls: 9, bad: 4 });
+        assert_eq!(sum(&words, place(19_500_000_000, 0)), Sum::default());
+        assert_eq!(
+            sum(&words, place(5_500_000_000, 0)),
+            Sum { calls: 6, bad: 3 },
+            "time went back: later buckets do not count"
+        );
+    }
+
+    #[test]
+    fn another_generation_starts_empty() {
+        let words = words();
+        let run = Run::for_test(&words);
+        count(&run, 0, place(0, 3), true);
+        assert_eq!(sum(&words, place(0, 3)).calls, 1);
+        assert_eq!(sum(&words, place(0, 4)).calls, 0);
+        count(&run, 0, place(0, 4), false);
+        assert_eq!(sum(&words, place(0, 4)), Sum { calls: 1, bad: 0 });
+    }
+
+    #[test]
+    fn judges_from_the_minimum_on() {
+        let rule = Threshold { ratio: 1 << 31, min_calls: 10 };
+        assert_eq!(rule.judge(Sum { calls: 9, bad: 9 }), Verdict::Undecided);
+        assert_eq!(rule.judge(Sum { calls: 9, bad: 0 }), Verdict::Good);
+        assert_eq!(rule.judge(Sum { calls: 10, bad: 4 }), Verdict::Good);
+        assert_eq!(rule.judge(Sum { calls: 10, bad: 5 }), Verdict::Bad);
+        assert_eq!(Threshold { ratio: 0, min_calls: 1 }.judge(Sum { calls: 10, bad: 10 }), Verdict::Good);
+        let all = Threshold { ratio: 1 << 32, min_calls: 2 };
+        assert_eq!(all.judge(Sum { calls: 2, bad: 2 }), Verdict::Bad);
+        assert_eq!(all.judge(Sum { calls: 3, bad: 2 }), Verdict::Good);
+    }
+}

@@ -1,0 +1,3 @@
+//! Concurrency limits.
+
+pub mod fixed;

@@ -1,0 +1,60 @@
+//! A guard's cell: what all its callers share, and the words that it has in each slot's lane.
+
+use crate::breaker::window;
+use crate::metrics::histogram;
+use crate::segment::Shared;
+use crate::segment::directory::Cell;
+use std::sync::atomic::AtomicU64;
+
+/// The most rate limits of one guard.
+pub const MAX_RATES: usize = 4;
+
+/// The cell.
+#[repr(C)]
+pub struct GuardCell {
+    /// Name, life, run; its `words` are the places of the guard's numbers, one a side of the rules.
+    pub cell: Cell,
+    /// What decisions are made on.
+    pub hot: Hot,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for GuardCell {}
+
+/// The words that are decided together, on one line.
+#[repr(C, align(64))]
+pub struct Hot {
+    /// Calls in flight: see [`crate::concurrency::fixed`].
+    pub concurrency: AtomicU64,
+    /// The breaker's state: see [`crate::breaker::state`].
+    pub breaker: AtomicU64,
+    /// Failures in a row: breaker generation (32 bits) | count (32 bits).
+    pub consecutive: AtomicU64,
+    /// The breaker generation + 1 in which too few calls were bad enough, so that every exit judges; or 0.
+    pub watch: AtomicU64,
+    /// Token buckets: see [`crate::rate::token_bucket`].
+    pub rates: [AtomicU64; MAX_RATES],
+}
+
+/// Words of a guard's run: a page.
+pub const RUN: usize = 64;
+/// In flight, as this slot counts: the truth behind [`Hot::concurrency`].
+pub const HELD: usize = 1;
+/// Exits by outcome.
+pub const CALLS: usize = 2;
+/// Refusals by stage number (the first is unused).
+pub const REJECTED: usize = CALLS + 6;
+/// What stages in shadow mode would have refused, likewise.
+pub const SHADOWED: usize = REJECTED + 9;
+/// Permits that `max_hold` took back.
+pub const EXPIRED: usize = SHADOWED + 9;
+/// Exits that held nothing, or were another process's.
+pub const MISUSED: usize = EXPIRED + 1;
+/// Calls that no policy answered, so that `on_fail` did.
+pub const POLICY_FAILED: usize = MISUSED + 1;
+/// The breaker's window.
+pub const WINDOW: usize = POLICY_FAILED + 1;
+/// The histogram of durations in seconds.
+pub const LATENCY: usize = WINDOW + window::WORDS;
+
+const _: () = assert!(LATENCY + histogram::WORDS <= RUN);

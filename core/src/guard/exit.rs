@@ -1,0 +1,172 @@
+//! Giving a permit back.
+
+use super::cell::{CALLS, LATENCY, MISUSED, RUN, WINDOW};
+use super::enter::{give_place_back, record_of};
+use super::handle::Guard;
+use super::numbers::Block;
+use super::permit::{JUDGED, PROBE, Permit, PermitState};
+use super::{Outcome, cell};
+use crate::breaker::state::{self, Breaker, ProbeEnd};
+use crate::breaker::window::{self, Place, Sum, Verdict};
+use crate::error::ErrorKind;
+use crate::metrics::histogram;
+use crate::rules::Mode;
+use crate::runtime::{Local, current};
+use crate::slot::lane::{Run, each_run};
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
+
+/// Exits of permits that name no guard.
+static NAMELESS_EXITS: AtomicU64 = AtomicU64::new(0);
+
+/// How often something was exited that never was a permit, in this process.
+pub fn nameless_exits() -> u64 {
+    NAMELESS_EXITS.load(Relaxed)
+}
+
+impl Permit {
+    /// Gives the permit back and tells how the call ended. A permit that holds nothing, or was entered by another
+    /// process, is left as it is and counted. **Hot.**
+    #[inline]
+    pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+        if self.state() != PermitState::Held {
+            return Err(self.misused());
+        }
+        // SAFETY: the seal is whole, so the handle is one of ours, and handles are never unmapped.
+        let guard: &'static Guard = unsafe { &*self.guard };
+        if !guard.is_alive() {
+            self.seal_as(PermitState::Exited);
+            return Err(ErrorKind::Closed);
+        }
+        let local = current(guard.shared);
+        if self.token != local.token {
+            guard.run(local).add(MISUSED, 1);
+            return Err(ErrorKind::Foreign);
+        }
+        self.seal_as(PermitState::Exited);
+        guard.exit(local, self, outcome)
+    }
+
+    #[cold]
+    fn misused(&self) -> ErrorKind {
+        if self.state() == PermitState::Zeroed {
+            NAMELESS_EXITS.fetch_add(1, Relaxed);
+            return ErrorKind::NotHeld;
+        }
+        // SAFETY: the seal is whole.
+        let guard: &'static Guard = unsafe { &*self.guard };
+        if guard.is_alive() {
+            guard.run(current(guard.shared)).add(MISUSED, 1);
+        }
+        ErrorKind::NotHeld
+    }
+}
+
+impl Guard {
+    #[inline(always)]
+    pub(super) fn run<'a>(&self, local: &'a Local) -> Run<'a> {
+        local.run(self.place, RUN, &self.cell().cell.generation, self.generation)
+    }
+
+    #[inline(always)]
+    fn exit(&self, local: &Local, permit: &mut Permit, outcome: Outcome) -> Result<(), ErrorKind> {
+        let run = self.run(local);
+        let numbers = self.numbers();
+        let now = self.shared.clock().now();
+        let held = give_place_back(self, &run, permit.hold_epoch.into());
+        let duration = now.saturating_sub(permit.start_ns.saturating_add(permit.wait_ns));
+        if permit.flags & JUDGED != 0 {
+            self.tell_breaker(numbers, &run, permit, outcome, now);
+        }
+        run.add(CALLS + outcome as usize, 1);
+        if outcome != Outcome::Cancelled {
+            histogram::record(self.shared.segment(), &run, LATENCY, duration as f64 * 1e-9);
+        }
+        if permit.observer != 0 {
+            self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
+        }
+        if held { Ok(()) } else { Err(ErrorKind::Expired) }
+    }
+
+    #[inline(always)]
+    fn tell_breaker(&self, numbers: &Block, run: &Run<'_>, permit: &Permit, outcome: Outcome, now: u64) {
+        let generation = u64::from(permit.breaker_generation);
+        if permit.flags & PROBE != 0 {
+            return self.end_probe(numbers, generation, outcome, now);
+        }
+        let current = Breaker::of(self.cell().hot.breaker.load(Relaxed)).generation;
+        if !outcome.is_judged() || current != generation || numbers.breaker_mode() == Mode::Off {
+            return;
+        }
+        let place = Place::of(now, numbers.window(), generation);
+        window::count(run, WINDOW, place, outcome.is_bad());
+        let hot = &self.cell().hot;
+        if outcome.is_bad() {
+            self.judge_failure(numbers, generation, place, now);
+        } else {
+            if hot.consecutive.load(Relaxed) & 0xFFFF_FFFF != 0 {
+                hot.consecutive.store(generation << 32, Relaxed);
+            }
+            if hot.watch.load(Relaxed) == generation + 1 {
+                self.judge_window(numbers, generation, place, now);
+            }
+        }
+    }
+
+    #[cold]
+    fn end_probe(&self, numbers: &Block, generation: u64, outcome: Outcome, now: u64) {
+        let end = match (outcome.is_judged(), outcome.is_bad()) {
+            (false, _) => ProbeEnd::Unjudged,
+            (true, true) => ProbeEnd::Failed,
+            (true, false) => ProbeEnd::Passed,
+        };
+        let timing = numbers.timing();
+        let word = &self.cell().hot.breaker;
+        state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
+    }
+
+    #[cold]
+    fn judge_failure(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+        let in_a_row = self.count_in_a_row(generation);
+        let most = numbers.consecutive();
+        if most != 0 && in_a_row >= most {
+            return self.trip(generation, now);
+        }
+        if numbers.threshold().ratio != 0 {
+            self.judge_window(numbers, generation, place, now);
+        }
+    }
+
+    fn count_in_a_row(&self, generation: u64) -> u64 {
+        let counted = crate::word::update(&self.cell().hot.consecutive, |seen| {
+            let count = if seen >> 32 == generation { (seen & 0xFFFF_FFFF) + 1 } else { 1 };
+            Ok::<_, std::convert::Infallible>((generation << 32 | count.min(0xFFFF_FFFF), count))
+        });
+        counted.unwrap_or(0)
+    }
+
+    /// Sums the slots' windows and opens when they are bad. The fence puts our own count before the sum, so that of
+    /// two calls that end at once at least one sees both.
+    #[cold]
+    fn judge_window(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+        fence(SeqCst);
+        let mut sum = Sum::default();
+        each_run(self.shared.segment(), self.place, RUN, self.generation, |_, run| {
+            window::add_up(&run[WINDOW..WINDOW + window::WORDS], place, &mut sum);
+        });
+        let watch = &self.cell().hot.watch;
+        match numbers.threshold().judge(sum) {
+            Verdict::Bad => self.trip(generation, now),
+            Verdict::Undecided => watch.store(generation + 1, Relaxed),
+            Verdict::Good if watch.load(Relaxed) != 0 => watch.store(0, Relaxed),
+            Verdict::Good => {}
+        }
+    }
+
+    #[cold]
+    fn trip(&self, generation: u64, now: u64) {
+        state::transition(&self.cell().hot.breaker, |breaker| (breaker.trip(generation, now), ()));
+        self.cell().hot.watch.store(0, Relaxed);
+    }
+}
+
+const _: () = assert!(cell::CALLS + Outcome::ALL.len() == cell::REJECTED);

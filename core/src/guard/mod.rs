@@ -1,0 +1,162 @@
+//! Guards: a named protected resource and the pipeline in front of it.
+//!
+//! One `enter` for one attempt. Its stages run in the order of [`Stage`]; the first refusal wins, and a stage that
+//! refuses makes the pipeline give back all that earlier ones took.
+
+pub mod cell;
+pub mod enter;
+pub mod exit;
+pub mod handle;
+pub mod numbers;
+pub mod permit;
+pub mod policy_stage;
+pub mod recount;
+pub mod stats;
+
+/// The stages, in pipeline order. Some come with later versions; their numbers are kept for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    /// No time left.
+    Deadline = 1,
+    /// Injected on purpose (later).
+    Fault = 2,
+    /// The circuit breaker.
+    Breaker = 3,
+    /// The client-side share of a backend that refuses (later).
+    Throttle = 4,
+    /// A WASM policy.
+    Policy = 5,
+    /// CPU, memory and in-flight of the whole process (later).
+    System = 6,
+    /// The concurrency limit.
+    Concurrency = 7,
+    /// The rate limits.
+    Rate = 8,
+}
+
+impl Stage {
+    /// All, in order.
+    pub const ALL: [Stage; 8] = [
+        Stage::Deadline,
+        Stage::Fault,
+        Stage::Breaker,
+        Stage::Throttle,
+        Stage::Policy,
+        Stage::System,
+        Stage::Concurrency,
+        Stage::Rate,
+    ];
+
+    /// The name used in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Deadline => "deadline",
+            Stage::Fault => "fault",
+            Stage::Breaker => "breaker",
+            Stage::Throttle => "throttle",
+            Stage::Policy => "policy",
+            Stage::System => "system",
+            Stage::Concurrency => "concurrency",
+            Stage::Rate => "rate",
+        }
+    }
+}
+
+/// How a guarded call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Well.
+    Success = 0,
+    /// The callee failed.
+    Failure = 1,
+    /// The callee took too long.
+    Timeout = 2,
+    /// The callee said that it has too much to do.
+    Overloaded = 3,
+    /// Our own caller left: says nothing of the callee.
+    Cancelled = 4,
+    /// Says nothing about health, but its duration counts.
+    Ignored = 5,
+}
+
+impl Outcome {
+    /// All, by number.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Success,
+        Outcome::Failure,
+        Outcome::Timeout,
+        Outcome::Overloaded,
+        Outcome::Cancelled,
+        Outcome::Ignored,
+    ];
+
+    /// The outcome of a number.
+    pub fn of(number: i32) -> Option<Outcome> {
+        usize::try_from(number).ok().and_then(|number| Outcome::ALL.get(number).copied())
+    }
+
+    /// The name used in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Failure => "failure",
+            Outcome::Timeout => "timeout",
+            Outcome::Overloaded => "overloaded",
+            Outcome::Cancelled => "cancelled",
+            Outcome::Ignored => "ignored",
+        }
+    }
+
+    /// Whether the breaker counts it as bad.
+    #[inline(always)]
+    pub fn is_bad(self) -> bool {
+        matches!(self, Outcome::Failure | Outcome::Timeout | Outcome::Overloaded)
+    }
+
+    /// Whether the breaker judges by it at all.
+    #[inline(always)]
+    pub fn is_judged(self) -> bool {
+        !matches!(self, Outcome::Cancelled | Outcome::Ignored)
+    }
+}
+
+/// How much a call matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Criticality {
+    /// As most.
+    #[default]
+    Default = 0,
+    /// Shed last.
+    Critical = 1,
+    /// Shed first.
+    Sheddable = 2,
+}
+
+/// What a caller says of a call. All of it may be left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// Tokens that it takes of each rate limit; 0 means 1.
+    pub cost: u64,
+    /// How much it matters.
+    pub criticality: Criticality,
+    /// Nanoseconds from now that its caller waits; 0: no limit.
+    pub timeout_ns: u64,
+    /// The same as a moment on the runtime's clock; 0: none. The earlier one counts.
+    pub deadline_ns: u64,
+    /// Whom it is for.
+    pub key: &'a [u8],
+    /// What policies may look at; at most [`crate::policy::MAX_ATTRIBUTES`].
+    pub attributes: &'a [crate::policy::Attribute<'a>],
+}
+
+/// Why a call was not entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotEntered {
+    /// A stage refused it.
+    Refused(Stage),
+    /// We could not tell: the caller goes ahead, or not, by option.
+    Failed(crate::error::ErrorKind),
+}

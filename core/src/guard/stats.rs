@@ -1,0 +1,81 @@
+//! A guard's figures, summed over the slots. **Cold.**
+
+use super::cell::*;
+use super::handle::Guard;
+use super::numbers::Block;
+use crate::breaker::state::{Breaker, State};
+use crate::concurrency::fixed::Held;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::histogram::Histogram;
+use crate::rules::Mode;
+use crate::segment::Segment;
+use crate::segment::directory::Found;
+use crate::slot::lane::{RunPlace, each_run};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::*;
+
+/// What a guard did and how it stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GuardStats {
+    /// The breaker's state; None: no breaker.
+    pub breaker: Option<State>,
+    /// Calls in flight.
+    pub inflight: u64,
+    /// The concurrency limit; 0: none.
+    pub limit: u64,
+    /// Exits by outcome.
+    pub calls: [u64; 6],
+    /// Refusals by stage number.
+    pub rejected: [u64; 9],
+    /// What stages in shadow mode would have refused, by stage number.
+    pub shadow_rejected: [u64; 9],
+    /// Permits that `max_hold` took back.
+    pub expired: u64,
+    /// Exits that held nothing or were another process's.
+    pub misused_exits: u64,
+    /// Calls that no policy answered.
+    pub policy_failed: u64,
+    /// Durations in seconds.
+    pub latency: Histogram,
+}
+
+impl Guard {
+    /// The guard's figures.
+    pub fn stats(&self) -> Result<GuardStats> {
+        if !self.is_alive() {
+            return Err(Error::new(ErrorKind::Closed, "the runtime was closed or the guard retired"));
+        }
+        Ok(read(self.shared.segment(), self.found(), self.cell(), self.numbers()))
+    }
+}
+
+/// Sums a guard's figures.
+pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block) -> GuardStats {
+    let mut stats = GuardStats {
+        breaker: (numbers.breaker_mode() != Mode::Off).then(|| Breaker::of(guard.hot.breaker.load(Relaxed)).state),
+        inflight: Held::of(guard.hot.concurrency.load(Relaxed)).inflight(),
+        limit: if numbers.concurrency_mode() == Mode::Off { 0 } else { numbers.read_limit() },
+        ..GuardStats::default()
+    };
+    let place = RunPlace(guard.cell.run.load(Relaxed));
+    each_run(segment, place, RUN, found.generation, |_, run| stats.add(segment, run));
+    stats
+}
+
+impl GuardStats {
+    fn add(&mut self, segment: &Segment, run: &[AtomicU64]) {
+        add_all(&mut self.calls, &run[CALLS..]);
+        add_all(&mut self.rejected, &run[REJECTED..]);
+        add_all(&mut self.shadow_rejected, &run[SHADOWED..]);
+        self.expired += run[EXPIRED].load(Relaxed);
+        self.misused_exits += run[MISUSED].load(Relaxed);
+        self.policy_failed += run[POLICY_FAILED].load(Relaxed);
+        self.latency.add(segment, run, LATENCY);
+    }
+}
+
+fn add_all(sums: &mut [u64], words: &[AtomicU64]) {
+    for (sum, word) in sums.iter_mut().zip(words) {
+        *sum += word.load(Relaxed);
+    }
+}

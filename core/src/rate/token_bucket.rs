@@ -1,0 +1,259 @@
+//! The token bucket, as GCRA (the generic cell rate algorithm, ITU-T I.371): one word holds the
+//! theoretical arrival time, the moment at which the bucket will be full again.
+//!
+//! The word: generation of the rule (4 bits) | time in eighths of a nanosecond (60 bits, modulo 2⁶⁰: readings that
+//! lie less than 2.2 years apart are told apart). An eighth of a nanosecond bounds the error of one admission, not of one
+//! token, so a limit of 10¹⁰ bytes a second is kept to better than 1 % by calls of 13 bytes and to 10⁻⁵ by
+//! calls of 10 kB. Costs round up: what is admitted never exceeds the limit.
+
+use crate::word::{Word, update};
+
+const TIME_BITS: u32 = 60;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+/// Eighths of a nanosecond.
+const FRACTION: u32 = 3;
+/// The longest time to fill an empty bucket: 2⁵⁸ eighths of a nanosecond.
+const MAX_FILL: u128 = 1 << 58;
+
+/// A rule's numbers, ready for decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Eighths of a nanosecond a token, times 2^shift.
+    pub interval: u64,
+    /// See `interval`.
+    pub shift: u32,
+    /// Time to fill an empty bucket, in eighths of a nanosecond.
+    pub tolerance: u64,
+    /// Which change of the rule these numbers are of: 1 to 15, in a circle. Words of another are stale.
+    pub generation: u64,
+}
+
+/// Why a bucket said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Too few tokens; there will be enough after so many nanoseconds.
+    Empty(u64),
+    /// The cost exceeds the burst, so there never will be enough.
+    Never,
+    /// The word is of other numbers: load the rule again.
+    Stale,
+}
+
+impl Bucket {
+    /// The bucket that gains `limit` tokens in `per_ns` and holds `burst`. None when a token takes too
+    /// long or filling it would take over a year.
+    pub fn new(limit: f64, per_ns: u64, burst: u64, generation: u64) -> Option<Bucket> {
+        let ideal = per_ns as f64 * f64::from(1 << FRACTION) / limit;
+        if !(ideal.is_finite() && ideal > 0.0 && (1..16).contains(&generation)) {
+            return None;
+        }
+        let shift = (0..=32).rev().find(|&shift| ideal * f64::from(shift).exp2() < 2f64.powi(62))?;
+        let interval = (ideal * f64::from(shift).exp2()) as u64;
+        let tolerance = cost_of(interval, shift, burst);
+        let possible = interval > 0 && burst > 0 && tolerance <= MAX_FILL;
+        possible.then_some(Bucket { interval, shift, tolerance: tolerance as u64, generation })
+    }
+
+    /// Takes `cost` tokens at `now` (ns), or says why not.
+    #[inline(always)]
+    pub fn take<W: Word>(&self, word: &W, now: u64, cost: u64) -> Result<(), Refusal> {
+        update(word, |seen| self.step(seen, now, cost).map(|next| (next, ())))
+    }
+
+    /// Gives `cost` tokens back that were taken and not used. A word of other numbers stays as it is.
+    pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
+        let _: Result<(), Refusal> = update(word, |seen| {
+            let used = self.used(seen, now)?;
+            let cost = u64::try_from(cost_of(self.interval, self.shift, cost)).unwrap_or(u64::MAX);
+            Ok((self.word(now, used.saturating_sub(cost)), ()))
+        });
+    }
+
+    /// The word after taking `cost` at `now`.
+    #[inline(always)]
+    pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
+        let used = self.used(seen, now)?;
+        let cost = cost_of(self.interval, self.shift, cost);
+        if cost > u128::from(self.tolerance) {
+            return Err(Refusal::Never);
+        }
+        let next = used + cost as u64;
+        if next > self.tolerance {
+            return Err(Refusal::Empty((next - self.tolerance).div_ceil(1 << FRACTION)));
+        }
+        Ok(self.word(now, next))
+    }
+
+    /// How much of the tolerance is used at `now`: 0 is a full bucket. A word that lies further ahead than
+    /// a bucket can be was written before time went back: it counts as empty.
+    #[inline(always)]
+    fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
+        let generation = seen >> TIME_BITS;
+        if generation != self.generation {
+            return if generation == 0 { Ok(0) } else { Err(Refusal::Stale) };
+        }
+        let ahead = (seen.wrapping_sub(now << FRACTION) << 4) as i64 >> 4;
+        Ok((ahead.max(0) as u64).min(self.tolerance))
+    }
+
+    #[inline(always)]
+    fn word(&self, now: u64, used: u64) -> u64 {
+        self.generation << TIME_BITS | ((now << FRACTION) + used) & TIME_MASK
+    }
+
+    /// Whether a word is of these numbers; one that nobody has touched is of any.
+    pub fn owns(&self, word: u64) -> bool {
+        word >> TIME_BITS == self.generation || word >> TIME_BITS == 0
+    }
+
+    /// The used share of the burst, in thousandths.
+    pub fn pressure(&self, seen: u64, now: u64) -> u32 {
+        let used = self.used(seen, now).unwrap_or(0);
+        (u128::from(used) * 1000 / u128::from(self.tolerance.max(1))) as u32
+    }
+
+    /// The word for these numbers that holds as many tokens as `seen` holds under `old`, no more than the
+    /// new burst. Words of any other generation stay as they are.
+    pub fn rescale(&self, old: &Bucket, seen: u64, now: u64) -> u64 {
+        let Ok(used) = old.used(seen, now) else { return seen };
+        if seen >> TIME_BITS == 0 {
+            return seen;
+        }
+        let left = u128::from(old.tolerance - used);
+        let tokens_scaled = (left << old.shift) / u128::from(old.interval.max(1));
+        let rest = (left << old.shift) % u128::from(old.interval.max(1));
+        let whole = cost_of(self.interval, self.shift, tokens_scaled as u64);
+        let part = mul_div(rest, u128::from(self.interval), u128::from(old.interval.max(1))) >> self.shift;
+        let left = (whole + part).min(u128::from(self.tolerance)) as u64;
+        self.word(now, self.tolerance - left)
+    }
+}
+
+/// What `cost` tokens take of the time, rounded up.
+#[inline(always)]
+fn cost_of(interval: u64, shift: u32, cost: u64) -> u128 {
+    let exact = u128::from(interval) * u128::from(cost);
+    (exact + ((1u128 << shift) - 1)) >> shift
+}
+
+fn mul_div(a: u128, b: u128, c: u128) -> u128 {
+    a.checked_mul(b).map_or(u128::MAX, |product| product / c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::atomic::{AtomicU64, Ordering::*};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn bucket(limit: f64, burst: u64) -> Bucket {
+        Bucket::new(limit, SECOND, burst, 1).unwrap()
+    }
+
+    #[test]
+    fn starts_full_and_refills() {
+        let (rule, word) = (bucket(100.0, 20), AtomicU64::new(0));
+        for _ in 0..20 {
+            assert_eq!(rule.take(&word, 5, 1), Ok(()));
+        }
+        assert_eq!(rule.take(&word, 5, 1), Err(Refusal::Empty(10_000_000)));
+        assert_eq!(rule.take(&word, 5 + 9_999_999, 1), Err(Refusal::Empty(1)));
+        assert_eq!(rule.take(&word, 5 + 10_000_000, 1), Ok(()));
+    }
+
+    #[test]
+    fn cost_over_the_burst_never_fits() {
+        let (rule, word) = (bucket(100.0, 20), AtomicU64::new(0));
+        assert_eq!(rule.take(&word, 0, 21), Err(Refusal::Never));
+        assert_eq!(rule.take(&word, 0, u64::MAX), Err(Refusal::Never));
+        assert_eq!(rule.take(&word, 0, 20), Ok(()));
+    }
+
+    #[test]
+    fn time_that_goes_back_costs_at_most_a_burst() {
+        let (rule, word) = (bucket(10.0, 5), AtomicU64::new(0));
+        assert_eq!(rule.take(&word, 3600 * SECOND, 5), Ok(()));
+        assert_eq!(rule.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
+        assert_eq!(rule.take(&word, SECOND / 10, 1), Err(Refusal::Empty(SECOND / 10)), "a refusal leaves the word");
+    }
+
+    #[test]
+    fn bytes_at_ten_gigabytes_a_second_are_kept() {
+        let (rule, word) = (bucket(1e10, 1 << 20), AtomicU64::new(0));
+        let mut admitted = 0u64;
+        for now in (0..SECOND).step_by(1000) {
+            while rule.take(&word, now, 10_000).is_ok() {
+                admitted += 10_000;
+            }
+        }
+        let most = 1e10 + (1 << 20) as f64;
+        assert!(admitted as f64 <= most && admitted as f64 > most * 0.9999, "{admitted}");
+    }
+
+    #[test]
+    fn a_changed_rule_keeps_the_tokens() {
+        let (old, word) = (bucket(100.0, 20), AtomicU64::new(0));
+        old.take(&word, 0, 15).unwrap();
+        let new = Bucket::new(10.0, SECOND, 50, 2).unwrap();
+        assert_eq!(new.take(&word, 0, 1), Err(Refusal::Stale));
+        word.store(new.rescale(&old, word.load(Relaxed), 0), Relaxed);
+        assert_eq!(new.take(&word, 0, 5), Ok(()));
+        assert_eq!(new.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
+        assert_eq!(old.take(&word, 0, 1), Err(Refusal::Stale));
+    }
+
+    #[test]
+    fn a_gift_returns_what_was_taken() {
+        let (rule, word) = (bucket(1.0, 2), AtomicU64::new(0));
+        rule.take(&word, 0, 2).unwrap();
+        rule.give_back(&word, 0, 1);
+        assert_eq!(rule.take(&word, 0, 1), Ok(()));
+        rule.give_back(&word, 0, 10);
+        assert_eq!(rule.take(&word, 0, 2), Ok(()), "never more than full");
+        assert!(rule.take(&word, 0, 1).is_err());
+    }
+
+    #[test]
+    fn a_storm_admits_the_models_count() {
+        let (rule, word) = (bucket(1000.0, 100), AtomicU64::new(0));
+        let now = AtomicU64::new(0);
+        let admitted: u64 = std::thread::scope(|scope| {
+            let storm =
+                || (0..20_000).filter(|_| rule.take(&word, now.fetch_add(1000, Relaxed), 1).is_ok()).count() as u64;
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(storm)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        let most = 100 + 80_000 * 1000 / 1_000_000;
+        assert!((most - 4..=most).contains(&admitted), "{admitted} of {most}");
+    }
+
+    proptest! {
+        /// Tokens as exact fractions: tokens(t) = min(burst, tokens + elapsed × limit / per).
+        #[test]
+        fn agrees_with_a_plain_token_bucket(
+            limit in 1u64..100_000, burst in 1u64..1000,
+            calls in prop::collection::vec((0u64..50_000_000, 1u64..20), 1..200),
+        ) {
+            let (rule, word) = (bucket(limit as f64, burst), AtomicU64::new(0));
+            // In units of 1 / (limit-scaled nanoseconds): one token is SECOND of them.
+            let full = u128::from(burst) * u128::from(SECOND);
+            let (mut level, mut now) = (full, 0);
+            for (pause, cost) in calls {
+                now += pause;
+                level = full.min(level + u128::from(pause) * u128::from(limit));
+                let need = u128::from(cost) * u128::from(SECOND);
+                let taken = rule.take(&word, now, cost).is_ok();
+                // Each admission may round by an eighth of a nanosecond.
+                let slack = u128::from(limit) * 64;
+                if taken {
+                    prop_assert!(level + slack >= need);
+                    level = level.saturating_sub(need);
+                } else {
+                    prop_assert!(need > full || level < need + slack);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A thread's place in each runtime that it uses, found without a lock: one look at a thread-local.
+
+use super::shared::Shared;
+use crate::fork;
+use crate::slot::lane::{Lane, PAGE_WORDS, Run, RunPlace};
+use crate::slot::thread;
+use std::cell::{Cell, RefCell};
+use std::ptr::null;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// A thread's place in one runtime.
+pub struct Local {
+    runtime: u64,
+    epoch: u64,
+    /// The process's token, that permits name.
+    pub token: u64,
+    process: Option<usize>,
+    slot: usize,
+    lane: Option<Lane>,
+    owner: *const Shared,
+    /// What is counted when the lane has no room for a page.
+    void: [AtomicU64; PAGE_WORDS],
+}
+
+/// The place that this thread used last: a hit is the hot path.
+#[derive(Clone, Copy)]
+struct Hot {
+    runtime: u64,
+    epoch: u64,
+    local: *const Local,
+}
+
+thread_local! {
+    static HOT: Cell<Hot> = const { Cell::new(Hot { runtime: 0, epoch: 0, local: null() }) };
+    static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread's place in a runtime. **Hot** after the thread's first call.
+#[inline(always)]
+pub fn current(shared: &'static Shared) -> &'static Local {
+    let hot = HOT.get();
+    if hot.runtime == shared.id && hot.epoch == fork::epoch() {
+        // SAFETY: the place lives as long as this thread, and HOT is cleared before it is dropped.
+        return unsafe { &*hot.local };
+    }
+    find(shared)
+}
+
+#[cold]
+fn find(shared: &'static Shared) -> &'static Local {
+    let epoch = fork::epoch();
+    let found = ALL.try_with(|all| {
+        let mut all = all.try_borrow_mut().ok()?;
+        all.retain(|local| !local.is_of_closed_runtime());
+        let known = all.iter().position(|local| local.runtime == shared.id && local.epoch == epoch);
+        let index = known.unwrap_or_else(|| {
+            all.push(Box::new(Local::new(shared)));
+            all.len() - 1
+        });
+        let local: *const Local = &*all[index];
+        HOT.set(Hot { runtime: shared.id, epoch, local });
+        Some(local)
+    });
+    match found {
+        // SAFETY: boxed, and dropped only with the thread or its closed runtime.
+        Ok(Some(local)) => unsafe { &*local },
+        // The thread is ending, or a signal handler came in between.
+        _ => shared.fallback(),
+    }
+}
+
+impl Local {
+    fn new(shared: &'static Shared) -> Local {
+        let (token, process) = shared.attachment().unwrap_or((0, None));
+        let slot = thread::take(shared.segment(), process);
+        Local::at(shared, token, process, slot)
+    }
+
+    /// The place of threads that have none: on the lane that is shared.
+    pub(super) fn fallback(shared: &Shared) -> Local {
+        let (token, _) = shared.attachment().unwrap_or((0, None));
+        Local::at(shared, token, None, thread::shared(shared.segment()))
+    }
+
+    fn at(shared: &Shared, token: u64, process: Option<usize>, slot: usize) -> Local {
+        Local {
+            runtime: shared.id,
+            epoch: fork::epoch(),
+            token,
+            process,
+            slot,
+            lane: Lane::new(shared.segment(), slot),
+            owner: shared,
+            void: [const { AtomicU64::new(0) }; PAGE_WORDS],
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: runtimes are never freed.
+        unsafe { &*self.owner }
+    }
+
+    fn is_of_closed_runtime(&self) -> bool {
+        self.shared().is_closed()
+    }
+
+    /// The run of a cell in this thread's lane. Without room for it, a page that nobody reads: decisions go on,
+    /// figures are lost.
+    #[inline(always)]
+    pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Run<'_> {
+        match self.lane.as_ref().and_then(|lane| lane.run(place, words, life, generation)) {
+            Some(run) => run,
+            None => self.void_run(words),
+        }
+    }
+
+    #[cold]
+    fn void_run(&self, words: usize) -> Run<'_> {
+        Run::unread(&self.void[..words])
+    }
+
+    /// Touches what the first call would.
+    pub fn prepare(&self, shared: &Shared) {
+        crate::clock::Clock(&shared.segment().header().clock).now();
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let _ = HOT.try_with(|hot| {
+            if std::ptr::eq(hot.get().local, self) {
+                hot.set(Hot { runtime: 0, epoch: 0, local: null() });
+            }
+        });
+        let Some(process) = self.process else { return };
+        if self.epoch == fork::epoch() && !self.is_of_closed_runtime() {
+            thread::give_back(self.shared().segment(), self.slot, process);
+        }
+    }
+}

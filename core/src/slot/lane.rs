@@ -1,0 +1,252 @@
+//! Lanes: what is only counted. Each thread slot has a lane of 64-bit words, in pages of 64 that come
+//! when the slot first counts there. A series or guard has a *run* of words at the same place of every
+//! lane; its slot writes them with plain stores, readers sum over the lanes.
+//!
+//! The first word of a run is its tag: the generation of the cell that the run belongs to. A slot
+//! that finds another tag clears the words itself before it counts, and readers pass over it: so a
+//! cell that is retired and used again starts from zero without anybody else's store.
+
+use super::thread;
+use crate::segment::{Offset, Segment, Shared};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+
+/// Words of a page.
+pub const PAGE_WORDS: usize = 64;
+/// Bytes of a page.
+pub const PAGE_BYTES: usize = PAGE_WORDS * 8;
+
+/// A page of a lane, or of a histogram's buckets.
+#[repr(C, align(64))]
+pub struct Page(pub [AtomicU64; PAGE_WORDS]);
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Page {}
+
+/// An entry of a lane's page table.
+#[repr(transparent)]
+struct Entry(AtomicU32);
+
+// SAFETY: an atomic.
+unsafe impl Shared for Entry {}
+
+/// Where a run stands in every lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPlace(pub u32);
+
+impl RunPlace {
+    #[inline(always)]
+    fn page(self) -> usize {
+        self.0 as usize / PAGE_WORDS
+    }
+
+    #[inline(always)]
+    fn word(self) -> usize {
+        self.0 as usize % PAGE_WORDS
+    }
+}
+
+/// One slot's lane as its thread sees it.
+pub struct Lane {
+    segment: *const Segment,
+    table: *const Entry,
+    pages: usize,
+    /// Other threads write here too, so every change is a read-modify-write.
+    shared: bool,
+}
+
+/// A run in one lane, ready to count in.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// The run's words; the first is the tag.
+    pub words: &'a [AtomicU64],
+    shared: bool,
+    read: bool,
+}
+
+impl Lane {
+    /// The lane of slot `index`. The segment must outlive it.
+    pub fn new(segment: &Segment, index: usize) -> Option<Lane> {
+        let table = table(segment, index)?;
+        let shared = index == thread::shared(segment);
+        Some(Lane { segment, table: table.as_ptr(), pages: table.len(), shared })
+    }
+
+    /// Whether threads share this lane.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn segment(&self) -> &Segment {
+        // SAFETY: `new` demands that the segment outlives the lane.
+        unsafe { &*self.segment }
+    }
+
+    /// The run at `place`, tagged as that of a cell in life `generation`. None when there is no room for its
+    /// page, or the cell lives another life by now.
+    #[inline(always)]
+    pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Option<Run<'_>> {
+        let run = self.untagged(place, words)?;
+        if run.words[0].load(Relaxed) == u64::from(generation) {
+            return Some(run);
+        }
+        // A late caller must not clear what the cell's next life counts; while it is here, nobody else
+        // counts in its lane.
+        if life.load(Acquire) != generation {
+            return None;
+        }
+        retag(self.segment(), run, generation)
+    }
+
+    #[inline(always)]
+    fn untagged(&self, place: RunPlace, words: usize) -> Option<Run<'_>> {
+        if place.page() >= self.pages || place.word() + words > PAGE_WORDS {
+            return None;
+        }
+        // SAFETY: the index was just checked against the table's length.
+        let entry = unsafe { &*self.table.add(place.page()) };
+        let page = match self.segment().at::<Page>(entry.0.load(Relaxed)) {
+            Some(page) => page,
+            None => self.make_page(entry)?,
+        };
+        Some(Run { words: &page.0[place.word()..place.word() + words], shared: self.shared, read: true })
+    }
+
+    #[cold]
+    fn make_page(&self, entry: &Entry) -> Option<&Page> {
+        let made = self.segment().alloc(PAGE_BYTES)?;
+        match entry.0.compare_exchange(0, made, AcqRel, Acquire) {
+            Ok(_) => self.segment().at(made),
+            Err(other) => {
+                self.segment().free(made, PAGE_BYTES);
+                self.segment().at(other)
+            }
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    #[cfg(test)]
+    pub(crate) fn for_test(words: &'a [AtomicU64]) -> Run<'a> {
+        Run { words, shared: false, read: true }
+    }
+
+    /// A run that nobody sums, for a thread whose lane has no room.
+    pub fn unread(words: &'a [AtomicU64]) -> Run<'a> {
+        Run { words, shared: false, read: false }
+    }
+
+    /// Whether somebody sums what is counted here.
+    #[inline(always)]
+    pub fn is_read(&self) -> bool {
+        self.read
+    }
+
+    /// Adds to one word.
+    #[inline(always)]
+    pub fn add(&self, word: usize, n: u64) {
+        self.add_to(&self.words[word], n);
+    }
+
+    /// Adds to a word of a page that belongs to the same lane.
+    #[inline(always)]
+    pub fn add_to(&self, word: &AtomicU64, n: u64) {
+        if self.shared {
+            word.fetch_add(n, Relaxed);
+        } else {
+            word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
+        }
+    }
+
+    /// Replaces one word by a function of it; exact on a shared lane too.
+    #[inline(always)]
+    pub fn change(&self, word: usize, step: impl Fn(u64) -> u64) {
+        let word = &self.words[word];
+        if self.shared {
+            let _ = word.fetch_update(AcqRel, Acquire, |seen| Some(step(seen)));
+        } else {
+            word.store(step(word.load(Relaxed)), Release);
+        }
+    }
+
+    /// Whether threads share the lane.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+}
+
+/// Clears what the run's former owner counted. On a shared lane two threads may do so at once when a
+/// recycled series is first used: what one counted in between may be lost, never invented.
+#[cold]
+fn retag<'a>(segment: &Segment, run: Run<'a>, generation: u32) -> Option<Run<'a>> {
+    crate::metrics::histogram::give_back_pages(segment, run.words);
+    run.words[1..].iter().for_each(|word| word.store(0, Relaxed));
+    run.words[0].store(u64::from(generation), Release);
+    Some(run)
+}
+
+/// Calls `see` with the words of every lane's run that is tagged as `generation`'s, and its slot.
+pub fn each_run(
+    segment: &Segment,
+    place: RunPlace,
+    words: usize,
+    generation: u32,
+    mut see: impl FnMut(usize, &[AtomicU64]),
+) {
+    let slots = (0..thread::used(segment)).chain([thread::shared(segment)]);
+    for slot in slots {
+        let page = table(segment, slot)
+            .and_then(|table| table.get(place.page()))
+            .and_then(|entry| segment.at::<Page>(entry.0.load(Acquire)));
+        let Some(page) = page else { continue };
+        let Some(run) = page.0.get(place.word()..place.word() + words) else { continue };
+        if run[0].load(Acquire) == u64::from(generation) {
+            see(slot, run);
+        }
+    }
+}
+
+/// Bytes of lane pages that a run has by now, in all lanes.
+pub fn pages_in_use(segment: &Segment, place: RunPlace) -> usize {
+    let slots = (0..thread::used(segment)).chain([thread::shared(segment)]);
+    let has = |slot: &usize| {
+        table(segment, *slot).and_then(|table| table.get(place.page())).is_some_and(|e| e.0.load(Acquire) != 0)
+    };
+    slots.filter(has).count()
+}
+
+/// A place for a new run of `words` (2, 16 or 64) in every lane, or None when the lanes are full. To
+/// be called under the cold lock.
+pub fn new_place(segment: &Segment, words: usize) -> Option<RunPlace> {
+    let header = segment.header();
+    let size_class = match words {
+        2 => 0,
+        16 => 1,
+        _ => return next_page(segment).map(RunPlace),
+    };
+    let partial = &header.lane_partial[size_class];
+    let mut word = partial.load(Relaxed);
+    if word as usize % PAGE_WORDS == 0 {
+        word = next_page(segment)?;
+    }
+    partial.store(word + words as u32, Relaxed);
+    Some(RunPlace(word))
+}
+
+fn next_page(segment: &Segment) -> Option<u32> {
+    let header = segment.header();
+    let page = header.next_lane_page.load(Relaxed).max(1);
+    if page >= header.lane_pages.load(Relaxed) {
+        return None;
+    }
+    header.next_lane_page.store(page + 1, Relaxed);
+    Some(page * PAGE_WORDS as u32)
+}
+
+fn table(segment: &Segment, slot: usize) -> Option<&[Entry]> {
+    let header = segment.header();
+    let pages = header.lane_pages.load(Relaxed);
+    let units_each = pages as usize * 4 / crate::segment::UNIT;
+    let at = header.lanes_at.load(Relaxed) as usize + slot * units_each;
+    segment.many::<Entry>(at as Offset, pages as usize)
+}

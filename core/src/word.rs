@@ -1,0 +1,41 @@
+//! One decision, one atomic word: the few operations that a shared word needs, so that the same
+//! transition runs on a cell of the segment and on loom's model of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A 64-bit atomic.
+pub trait Word {
+    /// Reads with acquire ordering.
+    fn get(&self) -> u64;
+    /// Replaces `old` by `new` (acquire-release), or tells what stands there.
+    fn swap_if(&self, old: u64, new: u64) -> Result<(), u64>;
+}
+
+impl Word for AtomicU64 {
+    #[inline(always)]
+    fn get(&self) -> u64 {
+        self.load(Ordering::Acquire)
+    }
+
+    #[inline(always)]
+    fn swap_if(&self, old: u64, new: u64) -> Result<(), u64> {
+        self.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+}
+
+/// Applies a pure transition until it lands: `step` says what the word becomes and what the caller
+/// gets, or why it stays as it is.
+#[inline(always)]
+pub fn update<W: Word, T, E>(word: &W, mut step: impl FnMut(u64) -> Result<(u64, T), E>) -> Result<T, E> {
+    let mut seen = word.get();
+    loop {
+        let (next, answer) = step(seen)?;
+        if next == seen {
+            return Ok(answer);
+        }
+        match word.swap_if(seen, next) {
+            Ok(()) => return Ok(answer),
+            Err(now) => seen = now,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What the tests of the runtime share.
+#![allow(dead_code)]
+
+use tidegate_core::clock::ClockSource;
+use tidegate_core::guard::handle::Guard;
+use tidegate_core::segment::SegmentOptions;
+use tidegate_core::{Call, NotEntered, Options, Permit, Runtime};
+
+pub const MS: u64 = 1_000_000;
+pub const SECOND: u64 = 1_000_000_000;
+
+/// A private runtime on a virtual clock that starts at an odd moment.
+pub fn open() -> Runtime {
+    open_with(SegmentOptions::default())
+}
+
+pub fn open_with(segment: SegmentOptions) -> Runtime {
+    Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901) }).unwrap()
+}
+
+pub fn rules(runtime: &Runtime, json: &str) {
+    runtime.apply_rules(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"));
+}
+
+pub fn enter(guard: &'static Guard) -> Result<Permit, NotEntered> {
+    let mut permit = Permit::default();
+    guard.enter(&Call::default(), &mut permit).map(|()| permit)
+}
