@@ -1,0 +1,39 @@
+"""The budgets of the design, each a ratio of figures from one run."""
+
+RUST, C, GO = "tidegate-rust", "tidegate-c", "tidegate-go"
+# "No dearer" leaves this much to the noise between two medians.
+NOISE = 1.05
+
+
+class Budget:
+    """`ratio(ns)` gets a function (work, who, threads=None) -> ns, whose threads default to the column's."""
+
+    def __init__(self, name, limit, ratio, across_threads=False):
+        self.name, self.limit, self.ratio, self.across_threads = name, limit, ratio, across_threads
+
+
+def over(work, who, other_work, other_who):
+    return lambda ns: ns(work, who) / ns(other_work, other_who)
+
+
+def two_threads(work, who):
+    return lambda ns: ns(work, who, 2) / ns(work, who, 1)
+
+
+def policy_cost(who):
+    """What the policy adds to the same guard, over wasmtime's bare call."""
+    return lambda ns: (ns("guard_policy", who) - ns("guard", who)) / ns("policy_call", "wasmtime")
+
+
+BUDGETS = [
+    Budget("guard, Rust / floor", 1.5, over("guard", RUST, "guard", "floor")),
+    Budget("guard, Rust: a thread of two / one alone", 4, two_threads("guard", RUST), across_threads=True),
+    Budget("guard, C / Rust", 1.2, over("guard", C, "guard", RUST)),
+    Budget("guard, Go / sentinel-golang entry + exit", 1 / 8, over("guard", GO, "guard", "alibaba/sentinel-golang")),
+    Budget("guard, Go / rate Allow + gobreaker Execute", 1, over("guard", GO, "guard", "composed-go")),
+    Budget("counter / atomic add", 1.5, over("counter", RUST, "atomic_add", "floor")),
+    Budget("counter: a thread of two / one alone", NOISE, two_threads("counter", RUST), across_threads=True),
+    Budget("histogram / atomic add", 3, over("histogram", RUST, "atomic_add", "floor")),
+    Budget("histogram: a thread of two / one alone", NOISE, two_threads("histogram", RUST), across_threads=True),
+    Budget("policy on a guard / wasmtime's bare call", 2, policy_cost(RUST)),
+]

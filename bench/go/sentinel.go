@@ -1,0 +1,84 @@
+package main
+
+import (
+	"github.com/alibaba/sentinel-golang/api"
+	"github.com/alibaba/sentinel-golang/core/base"
+	"github.com/alibaba/sentinel-golang/core/circuitbreaker"
+	"github.com/alibaba/sentinel-golang/core/config"
+	"github.com/alibaba/sentinel-golang/core/flow"
+	"github.com/alibaba/sentinel-golang/core/isolation"
+	"github.com/alibaba/sentinel-golang/logging"
+)
+
+const resource = "payments.charge"
+
+// silent is a logger that does nothing: logging is not what is compared.
+type silent struct{}
+
+func (silent) Debug(string, ...any)        {}
+func (silent) DebugEnabled() bool          { return false }
+func (silent) Info(string, ...any)         {}
+func (silent) InfoEnabled() bool           { return false }
+func (silent) Warn(string, ...any)         {}
+func (silent) WarnEnabled() bool           { return false }
+func (silent) Error(error, string, ...any) {}
+func (silent) ErrorEnabled() bool          { return false }
+
+// sentinelCases holds Entry and Exit with the three rules of the benchmark's guard, in sentinel's words.
+func sentinelCases() ([]benchCase, error) {
+	if err := startSentinel(); err != nil {
+		return nil, err
+	}
+	if err := loadSentinelRules(); err != nil {
+		return nil, err
+	}
+	return []benchCase{{"guard", "alibaba/sentinel-golang", sentinelLoop}}, nil
+}
+
+// startSentinel takes the default configuration, without what runs beside the calls: its metric log file and
+// its collector of system figures.
+func startSentinel() error {
+	entity := config.NewDefaultConfig()
+	entity.Sentinel.Log.Logger = silent{}
+	entity.Sentinel.Log.Metric.FlushIntervalSec = 0
+	entity.Sentinel.Stat.System = config.SystemStatConfig{}
+	return api.InitWithConfig(entity)
+}
+
+func loadSentinelRules() error {
+	_, err := flow.LoadRules([]*flow.Rule{{
+		Resource: resource, TokenCalculateStrategy: flow.Direct, ControlBehavior: flow.Reject, Threshold: 1e9,
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = isolation.LoadRules([]*isolation.Rule{{
+		Resource: resource, MetricType: isolation.Concurrency, Threshold: 1_000_000,
+	}})
+	if err != nil {
+		return err
+	}
+	_, err = circuitbreaker.LoadRules([]*circuitbreaker.Rule{{
+		Resource: resource, Strategy: circuitbreaker.ErrorRatio, Threshold: 0.5, MinRequestAmount: 20,
+		StatIntervalMs: 10_000, StatSlidingWindowBucketCount: 10, RetryTimeoutMs: 5_000,
+	}})
+	return err
+}
+
+func sentinelLoop() loop {
+	return func(n, steps int, x uint64) uint64 {
+		for range n {
+			entry, blocked := api.Entry(resource, api.WithTrafficType(base.Outbound))
+			if blocked != nil {
+				fail(blocked)
+			}
+			entry.Exit()
+			if steps > 0 {
+				x = spin(x, steps)
+			}
+		}
+		return x
+	}
+}
+
+var _ logging.Logger = silent{}

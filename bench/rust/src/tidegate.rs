@@ -1,0 +1,82 @@
+//! Tidegate in Rust, straight on its core.
+
+use std::hint::black_box;
+
+use tidegate_core::guard::handle::Guard;
+use tidegate_core::metrics::instrument::Description;
+use tidegate_core::{Call, Options, Outcome, Permit, Runtime};
+use tidegate_wasm_host::Host;
+
+use crate::Failure;
+use crate::measure::Case;
+use crate::peers::LABELS;
+use crate::values::Cycle;
+
+/// A runtime with the rules and the policy of the benchmark.
+pub struct Tidegate {
+    runtime: Runtime,
+}
+
+impl Tidegate {
+    /// Opens it; `rules` and `policy` are paths.
+    pub fn open(rules: &str, policy: &str) -> Result<Self, Failure> {
+        let runtime = Runtime::open(&Options::default())?;
+        let host = Host::new();
+        host.load("bench", &std::fs::read(policy)?, &Default::default())?;
+        runtime.set_policy_host(host);
+        runtime.apply_rules(&std::fs::read(rules)?)?;
+        Ok(Self { runtime })
+    }
+
+    /// The guards of `bench/rules.json`, a counter and a histogram. The token bucket and the breaker are guards
+    /// with that one stage: what a user of the product can have.
+    pub fn cases(&self) -> Result<Vec<Case>, Failure> {
+        let guard = |work, name| Ok::<_, Failure>(guarded(work, self.runtime.guard(name)?));
+        Ok(vec![
+            guard("guard", "bench.guard")?,
+            guard("guard_policy", "bench.policy")?,
+            guard("token_bucket", "bench.rate")?,
+            guard("breaker", "bench.breaker")?,
+            self.counter()?,
+            self.histogram()?,
+        ])
+    }
+
+    fn counter(&self) -> Result<Case, Failure> {
+        let counter = self.runtime.counter(&describe("bench_calls"))?;
+        Ok(Case::new("counter", "tidegate-rust", move |_| {
+            move || {
+                black_box(counter.add(1)).ok();
+            }
+        }))
+    }
+
+    fn histogram(&self) -> Result<Case, Failure> {
+        let histogram = self.runtime.histogram(&describe("bench_seconds"))?;
+        Ok(Case::new("histogram", "tidegate-rust", move |_| {
+            let mut values = Cycle::new();
+            move || {
+                black_box(histogram.record(black_box(values.next()))).ok();
+            }
+        }))
+    }
+}
+
+/// Enters and exits; a refusal would be an error of the benchmark, and ends it.
+fn guarded(work: &'static str, guard: &'static Guard) -> Case {
+    Case::new(work, "tidegate-rust", move |_| {
+        let call = Call::default();
+        move || {
+            let mut permit = Permit::default();
+            if let Err(why) = guard.enter(black_box(&call), &mut permit) {
+                panic!("the guard of {work} did not let a call pass: {why:?}");
+            }
+            black_box(permit.exit(Outcome::Success)).ok();
+        }
+    })
+}
+
+/// With the labels that the peers' series have.
+fn describe(name: &'static str) -> Description<'static> {
+    Description { name, labels: &LABELS, ..Description::default() }
+}
