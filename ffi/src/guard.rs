@@ -1,0 +1,401 @@
+//! Guards: the pipeline in front of a protected resource.
+
+use crate::arguments::{invalid, out, reference, reserved, sized, text, tg_str};
+use crate::boundary::{cold, hot, status_of, value};
+use crate::runtime::{tg_runtime, with};
+use crate::status::{TG_INVALID, TG_OK, of_kind, of_stage, tg_error, tg_status};
+use std::ptr::{null, null_mut};
+use tidegate_core::breaker::state::State;
+use tidegate_core::guard::handle::Guard;
+use tidegate_core::guard::permit::PermitState;
+use tidegate_core::guard::stats::GuardStats;
+use tidegate_core::guard::{Call, Criticality, NotEntered, Outcome};
+use tidegate_core::policy::{Attribute, MAX_ATTRIBUTES};
+use tidegate_core::{Error, Permit};
+
+/// How a guarded call ended.
+pub type tg_outcome = i32;
+/// Well.
+pub const TG_OUTCOME_SUCCESS: tg_outcome = 0;
+/// The callee failed.
+pub const TG_OUTCOME_FAILURE: tg_outcome = 1;
+/// The callee took too long.
+pub const TG_OUTCOME_TIMEOUT: tg_outcome = 2;
+/// The callee said that it has too much to do.
+pub const TG_OUTCOME_OVERLOADED: tg_outcome = 3;
+/// Our own caller left: says nothing of the callee, and has no duration.
+pub const TG_OUTCOME_CANCELLED: tg_outcome = 4;
+/// Says nothing about health, but its duration counts.
+pub const TG_OUTCOME_IGNORED: tg_outcome = 5;
+
+/// A stage of the pipeline.
+pub type tg_stage = i32;
+/// No stage.
+pub const TG_STAGE_NONE: tg_stage = 0;
+/// Time left.
+pub const TG_STAGE_DEADLINE: tg_stage = 1;
+/// Faults on purpose.
+pub const TG_STAGE_FAULT: tg_stage = 2;
+/// The circuit breaker.
+pub const TG_STAGE_BREAKER: tg_stage = 3;
+/// The client-side throttle.
+pub const TG_STAGE_THROTTLE: tg_stage = 4;
+/// The policy.
+pub const TG_STAGE_POLICY: tg_stage = 5;
+/// Protection of the whole process.
+pub const TG_STAGE_SYSTEM: tg_stage = 6;
+/// The concurrency limit.
+pub const TG_STAGE_CONCURRENCY: tg_stage = 7;
+/// The rate limits.
+pub const TG_STAGE_RATE: tg_stage = 8;
+
+/// A call matters as most do.
+pub const TG_CRITICALITY_DEFAULT: u32 = 0;
+/// A call to be shed last.
+pub const TG_CRITICALITY_CRITICAL: u32 = 1;
+/// A call to be shed first.
+pub const TG_CRITICALITY_SHEDDABLE: u32 = 2;
+
+/// The guard has no breaker.
+pub const TG_BREAKER_DISABLED: u32 = 0;
+/// The breaker lets pass.
+pub const TG_BREAKER_CLOSED: u32 = 1;
+/// The breaker refuses.
+pub const TG_BREAKER_OPEN: u32 = 2;
+/// The breaker lets probes pass.
+pub const TG_BREAKER_HALF_OPEN: u32 = 3;
+
+/// A named protected resource.
+pub type tg_guard = Guard;
+
+/// What a successful enter hands out and exit gives back: the caller's own plain data. Copying one that is held is
+/// misuse. Zero-filled, it is a permit that holds nothing.
+#[repr(C)]
+pub struct tg_permit {
+    /// The library's own.
+    pub opaque: [u64; 16],
+}
+
+const _: () = assert!(size_of::<tg_permit>() == size_of::<Permit>() && align_of::<tg_permit>() == align_of::<Permit>());
+
+/// One attribute of a call, for policies.
+#[repr(C)]
+pub struct tg_attribute {
+    /// From tg_attribute_resolve.
+    pub id: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Any bytes.
+    pub value: tg_str,
+}
+
+/// What a caller says of a call. Set by TG_CALL_INIT; all of it may stay as it is.
+#[repr(C)]
+pub struct tg_call {
+    /// sizeof(tg_call).
+    pub struct_size: u32,
+    /// TG_CRITICALITY_*.
+    pub criticality: u32,
+    /// Tokens that it takes of each rate limit; 0 means 1.
+    pub cost: u64,
+    /// How long its caller waits, from now; 0: no limit.
+    pub timeout_ns: u64,
+    /// The same as a moment on the runtime's clock; 0: none. The earliest of this, timeout_ns and the rule's timeout
+    /// counts.
+    pub deadline_ns: u64,
+    /// Whom it is for; any bytes.
+    pub key: tg_str,
+    /// What policies may look at.
+    pub attributes: *const tg_attribute,
+    /// How many: at most 16.
+    pub attribute_count: usize,
+    /// Zeros.
+    pub reserved: [u8; 48],
+}
+
+/// What a guard did and how it stands.
+#[repr(C)]
+pub struct tg_guard_stats {
+    /// sizeof(tg_guard_stats), as TG_GUARD_STATS_INIT sets it.
+    pub struct_size: u32,
+    /// TG_BREAKER_*.
+    pub breaker: u32,
+    /// Calls in flight.
+    pub inflight: u64,
+    /// The concurrency limit; 0: none.
+    pub limit: u64,
+    /// Exits, by tg_outcome.
+    pub calls: [u64; 6],
+    /// Refusals, by tg_stage.
+    pub rejected: [u64; 9],
+    /// What stages in shadow mode would have refused, by tg_stage.
+    pub shadow_rejected: [u64; 9],
+    /// Permits that max_hold took back.
+    pub expired: u64,
+    /// Exits that held nothing, or were another process's.
+    pub misused_exits: u64,
+    /// Durations recorded.
+    pub latency_count: u64,
+    /// Their sum in seconds.
+    pub latency_sum: f64,
+    /// Quantiles in seconds, off by at most 2.2 %; 0 when nothing was recorded.
+    pub latency_p50: f64,
+    /// See latency_p50.
+    pub latency_p90: f64,
+    /// See latency_p50.
+    pub latency_p99: f64,
+    /// Zeros.
+    pub reserved: [u8; 64],
+}
+
+/// Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
+/// is never unmapped. Names beyond the runtime's max_guards get the guard "tidegate.overflow". COLD.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_guard_resolve(
+    runtime: *const tg_runtime,
+    name: tg_str,
+    out_guard: *mut *const tg_guard,
+    error: *mut tg_error,
+) -> tg_status {
+    // SAFETY: NULL or a handle; NULL or readable; NULL or writable.
+    unsafe {
+        if let Ok(to) = out("out", out_guard) {
+            *to = null();
+        }
+        with(runtime, error, |_, runtime| {
+            let to = out("out", out_guard)?;
+            *to = runtime.guard(text("name", name)?)?;
+            Ok(())
+        })
+    }
+}
+
+/// Takes a guard out; its room is used again. Its handle, and exits of its permits, answer TG_CLOSED. COLD.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_guard_retire(guard: *const tg_guard) -> tg_status {
+    // SAFETY: NULL or a handle.
+    unsafe { cold(null_mut(), || alive(guard)?.retire()) }
+}
+
+/// Asks to pass. TG_OK: the permit holds a place until tg_guard_exit; wait tg_permit_wait first. A refusal (1 to 99): see
+/// tg_permit_stage and tg_permit_retry_after. An error (100 and up): nobody can tell; go ahead, or not, as you choose. The
+/// permit is initialised in any case. call may be NULL. HOT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_guard_enter(
+    guard: *const tg_guard,
+    call: *const tg_call,
+    permit: *mut tg_permit,
+) -> tg_status {
+    hot(|| {
+        // SAFETY: NULL, or the caller's own.
+        let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
+        // SAFETY: NULL or a handle.
+        let Some(guard) = (unsafe { guard_of(guard) }) else {
+            *permit = Permit::default();
+            return TG_INVALID;
+        };
+        let entered = if call.is_null() {
+            guard.enter(&Call::default(), permit)
+        } else {
+            // SAFETY: not NULL.
+            return unsafe { enter_with(guard, call, permit) };
+        };
+        status_of_entry(entered)
+    })
+}
+
+/// # Safety
+/// `call` is the caller's struct.
+unsafe fn enter_with(guard: &'static Guard, call: *const tg_call, permit: &mut Permit) -> tg_status {
+    let mut attributes = [Attribute { id: 0, value: &[] }; MAX_ATTRIBUTES];
+    // SAFETY: by contract.
+    match unsafe { read_call(call, &mut attributes) } {
+        Ok(call) => status_of_entry(guard.enter(&call, permit)),
+        Err(error) => {
+            *permit = Permit::default();
+            of_kind(error.kind)
+        }
+    }
+}
+
+#[inline(always)]
+fn status_of_entry(entered: Result<(), NotEntered>) -> tg_status {
+    match entered {
+        Ok(()) => TG_OK,
+        Err(NotEntered::Refused(stage)) => of_stage(stage),
+        Err(NotEntered::Failed(kind)) => of_kind(kind),
+    }
+}
+
+/// # Safety
+/// `call` is the caller's struct, and what it points to is readable.
+unsafe fn read_call<'a>(
+    call: *const tg_call,
+    attributes: &'a mut [Attribute<'a>; MAX_ATTRIBUTES],
+) -> Result<Call<'a>, Error> {
+    // SAFETY: by contract.
+    unsafe {
+        let call = sized("call", call)?;
+        reserved("call", &call.reserved)?;
+        let count = call.attribute_count;
+        if count > MAX_ATTRIBUTES || (count > 0 && (call.attributes.is_null() || !call.attributes.is_aligned())) {
+            return Err(invalid("call.attributes: NULL, misaligned, or more than 16"));
+        }
+        for (index, attribute) in attributes[..count].iter_mut().enumerate() {
+            let from = &*call.attributes.add(index);
+            *attribute = Attribute { id: from.id, value: bytes_of("call.attributes", from.value)? };
+        }
+        Ok(Call {
+            cost: call.cost,
+            criticality: criticality(call.criticality)?,
+            timeout_ns: call.timeout_ns,
+            deadline_ns: call.deadline_ns,
+            key: bytes_of("call.key", call.key)?,
+            attributes: &attributes[..count],
+        })
+    }
+}
+
+/// # Safety
+/// As `arguments::bytes`.
+#[inline(always)]
+unsafe fn bytes_of<'a>(name: &str, bytes: tg_str) -> Result<&'a [u8], Error> {
+    // SAFETY: by contract.
+    unsafe { crate::arguments::bytes(name, bytes.ptr.cast(), bytes.len) }
+}
+
+#[inline(always)]
+fn criticality(number: u32) -> Result<Criticality, Error> {
+    match number {
+        TG_CRITICALITY_DEFAULT => Ok(Criticality::Default),
+        TG_CRITICALITY_CRITICAL => Ok(Criticality::Critical),
+        TG_CRITICALITY_SHEDDABLE => Ok(Criticality::Sheddable),
+        other => Err(invalid(format!("call.criticality: {other} is none of TG_CRITICALITY_*"))),
+    }
+}
+
+/// Gives a permit back and tells how the call ended. TG_NOT_HELD when it holds nothing (refused, zeroed, already exited),
+/// TG_FOREIGN when another process entered it, TG_EXPIRED when max_hold had taken it back, TG_CLOSED when the runtime or
+/// guard is gone: nothing else happens then, but it is counted. HOT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_guard_exit(permit: *mut tg_permit, outcome: tg_outcome) -> tg_status {
+    hot(|| {
+        // SAFETY: NULL, or the caller's own.
+        let (Some(permit), Some(outcome)) = (unsafe { permit_of(permit) }, Outcome::of(outcome)) else {
+            return TG_INVALID;
+        };
+        status_of(permit.exit(outcome))
+    })
+}
+
+/// # Safety
+/// NULL, or a caller's struct of its size.
+#[inline(always)]
+unsafe fn permit_of<'a>(permit: *mut tg_permit) -> Option<&'a mut Permit> {
+    // SAFETY: by contract; any bytes are a permit.
+    if permit.is_aligned() { unsafe { permit.cast::<Permit>().as_mut() } } else { None }
+}
+
+/// # Safety
+/// NULL, or a handle from tg_guard_resolve.
+#[inline(always)]
+unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
+    // SAFETY: by contract; handles are never unmapped.
+    if guard.is_aligned() { unsafe { guard.as_ref() } } else { None }
+}
+
+/// # Safety
+/// As [`guard_of`].
+unsafe fn alive(guard: *const tg_guard) -> Result<&'static Guard, Error> {
+    // SAFETY: by contract.
+    let guard = unsafe { reference("guard", guard) }?;
+    if guard.is_alive() { Ok(guard) } else { Err(Error::new(tidegate_core::ErrorKind::Closed, "the guard is gone")) }
+}
+
+fn see<T: Copy>(permit: *const tg_permit, otherwise: T, part: impl FnOnce(&Permit) -> T) -> T {
+    value(otherwise, || {
+        // SAFETY: NULL, or the caller's own.
+        match unsafe { permit_of(permit.cast_mut()) } {
+            Some(permit) if permit.state() != PermitState::Zeroed => part(permit),
+            _ => otherwise,
+        }
+    })
+}
+
+/// How long until a refused call may come back: 0: not known; UINT64_MAX: never (its cost exceeds the burst). HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_retry_after(permit: *const tg_permit) -> u64 {
+    see(permit, 0, Permit::retry_after_ns)
+}
+
+/// How long to wait before the guarded work starts. HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_wait(permit: *const tg_permit) -> u64 {
+    see(permit, 0, Permit::wait_ns)
+}
+
+/// The moment on the runtime's clock at which the call should be over; 0: none. HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_deadline(permit: *const tg_permit) -> u64 {
+    see(permit, 0, Permit::deadline_ns)
+}
+
+/// Which stage refused. HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_stage(permit: *const tg_permit) -> tg_stage {
+    see(permit, TG_STAGE_NONE, |permit| permit.stage().into())
+}
+
+/// The stage's own reason: a policy's number, or the index of the rate limit that refused. HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_reason(permit: *const tg_permit) -> u32 {
+    see(permit, 0, Permit::reason)
+}
+
+/// The route that a policy chose; 0: none. HOT.
+#[unsafe(no_mangle)]
+pub extern "C" fn tg_permit_route(permit: *const tg_permit) -> u32 {
+    see(permit, 0, Permit::route)
+}
+
+/// Reads a guard's figures into the caller's struct. COLD.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_guard_stats_read(guard: *const tg_guard, stats: *mut tg_guard_stats) -> tg_status {
+    // SAFETY: NULL or a handle; NULL or the caller's struct.
+    unsafe {
+        cold(null_mut(), || {
+            sized("stats", stats.cast_const())?;
+            fill(out("stats", stats)?, &alive(guard)?.stats()?);
+            Ok(())
+        })
+    }
+}
+
+fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
+    let quantile = |q| from.latency.quantile(q).unwrap_or(0.0);
+    to.breaker = match from.breaker {
+        None => TG_BREAKER_DISABLED,
+        Some(State::Closed) => TG_BREAKER_CLOSED,
+        Some(State::Open) => TG_BREAKER_OPEN,
+        Some(State::HalfOpen) => TG_BREAKER_HALF_OPEN,
+    };
+    (to.inflight, to.limit) = (from.inflight, from.limit);
+    (to.calls, to.rejected, to.shadow_rejected) = (from.calls, from.rejected, from.shadow_rejected);
+    (to.expired, to.misused_exits) = (from.expired, from.misused_exits);
+    (to.latency_count, to.latency_sum) = (from.latency.count(), from.latency.sum);
+    (to.latency_p50, to.latency_p90, to.latency_p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
+}
+
+/// The id of an attribute's name, for tg_attribute: the same for callers and policies; at most 1023 names. TG_UNSUPPORTED
+/// in a build without WASM. COLD: once per name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tg_attribute_resolve(runtime: *const tg_runtime, name: tg_str, id: *mut u32) -> tg_status {
+    // SAFETY: NULL or a handle; NULL or readable; NULL or writable.
+    unsafe {
+        with(runtime, null_mut(), |handle, _| {
+            let to = out("id", id)?;
+            *to = handle.hosts.attribute_id(text("name", name)?)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! libtidegate: the C ABI. One file a section of `include/tidegate.h`, which is generated from here.
+//!
+//! Every export checks what it was given, catches what would unwind, and answers with a [`status::tg_status`].
+#![allow(non_camel_case_types)]
+
+pub mod clock;
+pub mod guard;
+pub mod instrument;
+pub mod metrics;
+pub mod policy;
+pub mod rules;
+pub mod runtime;
+pub mod status;
+pub mod text;
+
+mod arguments;
+mod boundary;
+mod host;
