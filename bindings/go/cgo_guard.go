@@ -2,6 +2,10 @@
 
 package tidegate
 
+// Each shim takes one structure and returns nothing, which is cheapest: cgo
+// looks up the Go stack twice around a C function that has a result. Without
+// nocallback, noescape would be ignored, and entries would go to the heap.
+
 /*
 #cgo noescape tgo_enter
 #cgo nocallback tgo_enter
@@ -16,6 +20,7 @@ typedef struct tgo_entry {
 	uint64_t wait, deadline, caller, now, retry;
 	int32_t stage;
 	uint32_t reason;
+	int32_t status, outcome;
 	tg_permit permit;
 } tgo_entry;
 
@@ -26,7 +31,8 @@ typedef struct tgo_call {
 } tgo_call;
 
 // Tells what Go needs to know of a permit, so that it need not ask again.
-static int32_t tgo_told(tgo_entry *e, tg_status status) {
+static void tgo_told(tgo_entry *e, tg_status status) {
+	e->status = status;
 	if (status == TG_OK) {
 		e->wait = tg_permit_wait(&e->permit);
 		e->deadline = tg_permit_deadline(&e->permit);
@@ -36,11 +42,10 @@ static int32_t tgo_told(tgo_entry *e, tg_status status) {
 		e->stage = tg_permit_stage(&e->permit);
 		e->reason = tg_permit_reason(&e->permit);
 	}
-	return status;
 }
 
-static int32_t tgo_enter(tgo_entry *e) {
-	return tgo_told(e, tg_guard_enter((const tg_guard *)e->guard, NULL, &e->permit));
+static void tgo_enter(tgo_entry *e) {
+	tgo_told(e, tg_guard_enter((const tg_guard *)e->guard, NULL, &e->permit));
 }
 
 // The earlier of two deadlines, of which 0 is none.
@@ -48,7 +53,7 @@ static uint64_t tgo_earlier(uint64_t a, uint64_t b) {
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-static int32_t tgo_enter_call(tgo_entry *e, const tgo_call *c, const char *data) {
+static void tgo_enter_call(tgo_entry *e, const tgo_call *c, const char *data) {
 	tg_attribute attributes[16];
 	tg_call call = TG_CALL_INIT;
 	const char *value = data + c->key_len;
@@ -66,11 +71,11 @@ static int32_t tgo_enter_call(tgo_entry *e, const tgo_call *c, const char *data)
 	call.key = (tg_str){ data, c->key_len };
 	call.attributes = attributes;
 	call.attribute_count = c->attributes;
-	return tgo_told(e, tg_guard_enter((const tg_guard *)e->guard, &call, &e->permit));
+	tgo_told(e, tg_guard_enter((const tg_guard *)e->guard, &call, &e->permit));
 }
 
-static int32_t tgo_exit(tgo_entry *e, int32_t outcome) {
-	return tg_guard_exit(&e->permit, outcome);
+static void tgo_exit(tgo_entry *e) {
+	e->status = tg_guard_exit(&e->permit, e->outcome);
 }
 
 static tg_status tgo_guard_retire(uintptr_t guard) {
@@ -103,16 +108,19 @@ var (
 )
 
 func libEnter(e *entry) Status {
-	return Status(C.tgo_enter((*C.tgo_entry)(unsafe.Pointer(e))))
+	C.tgo_enter((*C.tgo_entry)(unsafe.Pointer(e)))
+	return e.status
 }
 
 func libEnterCall(e *entry, spec *callSpec, data []byte) Status {
-	return Status(C.tgo_enter_call((*C.tgo_entry)(unsafe.Pointer(e)),
-		(*C.tgo_call)(unsafe.Pointer(spec)), (*C.char)(unsafe.Pointer(unsafe.SliceData(data)))))
+	C.tgo_enter_call((*C.tgo_entry)(unsafe.Pointer(e)), (*C.tgo_call)(unsafe.Pointer(spec)), charsOf(data))
+	return e.status
 }
 
 func libExit(e *entry, outcome Outcome) Status {
-	return Status(C.tgo_exit((*C.tgo_entry)(unsafe.Pointer(e)), C.int32_t(outcome)))
+	e.outcome = outcome
+	C.tgo_exit((*C.tgo_entry)(unsafe.Pointer(e)))
+	return e.status
 }
 
 func libPermitRoute(e *entry) uint32 {

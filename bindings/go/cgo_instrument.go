@@ -5,12 +5,21 @@ package tidegate
 /*
 #cgo noescape tgo_counter_add
 #cgo nocallback tgo_counter_add
+#cgo noescape tgo_gauge_set
 #cgo nocallback tgo_gauge_set
+#cgo noescape tgo_gauge_add
 #cgo nocallback tgo_gauge_add
+#cgo noescape tgo_histogram_record
 #cgo nocallback tgo_histogram_record
-#cgo noescape tgo_histogram_record_all
-#cgo nocallback tgo_histogram_record_all
 #include <tidegate.h>
+
+// One structure and no result: see cgo_guard.go.
+typedef struct tgo_record {
+	uintptr_t handle;
+	uint64_t n;
+	double value;
+	int32_t status;
+} tgo_record;
 
 // One resolver for the three kinds: they differ in the type of handle only.
 static tg_status tgo_instrument_resolve(int32_t kind, uintptr_t runtime, const tg_instrument *desc,
@@ -32,28 +41,28 @@ static tg_status tgo_instrument_retire(int32_t kind, uintptr_t handle) {
 	                 : tg_histogram_retire((const tg_histogram *)handle);
 }
 
-static tg_status tgo_counter_add(uintptr_t counter, uint64_t n) {
-	return tg_counter_add((const tg_counter *)counter, n);
+static void tgo_counter_add(tgo_record *r) {
+	r->status = tg_counter_add((const tg_counter *)r->handle, r->n);
 }
 
 static tg_status tgo_counter_value(uintptr_t counter, uint64_t *out) {
 	return tg_counter_value((const tg_counter *)counter, out);
 }
 
-static tg_status tgo_gauge_set(uintptr_t gauge, double value) {
-	return tg_gauge_set((const tg_gauge *)gauge, value);
+static void tgo_gauge_set(tgo_record *r) {
+	r->status = tg_gauge_set((const tg_gauge *)r->handle, r->value);
 }
 
-static tg_status tgo_gauge_add(uintptr_t gauge, double delta) {
-	return tg_gauge_add((const tg_gauge *)gauge, delta);
+static void tgo_gauge_add(tgo_record *r) {
+	r->status = tg_gauge_add((const tg_gauge *)r->handle, r->value);
 }
 
 static tg_status tgo_gauge_value(uintptr_t gauge, double *out) {
 	return tg_gauge_value((const tg_gauge *)gauge, out);
 }
 
-static tg_status tgo_histogram_record(uintptr_t histogram, double value) {
-	return tg_histogram_record((const tg_histogram *)histogram, value);
+static void tgo_histogram_record(tgo_record *r) {
+	r->status = tg_histogram_record((const tg_histogram *)r->handle, r->value);
 }
 
 static tg_status tgo_histogram_record_all(uintptr_t histogram, const double *values, size_t n) {
@@ -117,7 +126,9 @@ func libInstrumentRetire(kind instrumentKind, handle uintptr) Status {
 }
 
 func libCounterAdd(counter uintptr, n uint64) Status {
-	return Status(C.tgo_counter_add(C.uintptr_t(counter), C.uint64_t(n)))
+	r := C.tgo_record{handle: C.uintptr_t(counter), n: C.uint64_t(n)}
+	C.tgo_counter_add(&r)
+	return Status(r.status)
 }
 
 func libCounterValue(counter uintptr) (uint64, Status) {
@@ -127,11 +138,15 @@ func libCounterValue(counter uintptr) (uint64, Status) {
 }
 
 func libGaugeSet(gauge uintptr, value float64) Status {
-	return Status(C.tgo_gauge_set(C.uintptr_t(gauge), C.double(value)))
+	r := C.tgo_record{handle: C.uintptr_t(gauge), value: C.double(value)}
+	C.tgo_gauge_set(&r)
+	return Status(r.status)
 }
 
 func libGaugeAdd(gauge uintptr, delta float64) Status {
-	return Status(C.tgo_gauge_add(C.uintptr_t(gauge), C.double(delta)))
+	r := C.tgo_record{handle: C.uintptr_t(gauge), value: C.double(delta)}
+	C.tgo_gauge_add(&r)
+	return Status(r.status)
 }
 
 func libGaugeValue(gauge uintptr) (float64, Status) {
@@ -141,7 +156,9 @@ func libGaugeValue(gauge uintptr) (float64, Status) {
 }
 
 func libHistogramRecord(histogram uintptr, value float64) Status {
-	return Status(C.tgo_histogram_record(C.uintptr_t(histogram), C.double(value)))
+	r := C.tgo_record{handle: C.uintptr_t(histogram), value: C.double(value)}
+	C.tgo_histogram_record(&r)
+	return Status(r.status)
 }
 
 func libHistogramRecordAll(histogram uintptr, values []float64) Status {

@@ -12,6 +12,8 @@ type entry struct {
 	retry    uint64     // out, refused: ns; all ones: never
 	stage    int32      // out, refused
 	reason   uint32     // out, refused
+	status   Status     // out
+	outcome  Outcome    // in, for an exit
 	permit   [16]uint64 // tg_permit
 }
 

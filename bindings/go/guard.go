@@ -83,18 +83,21 @@ func (g *Guard) Do(ctx context.Context, fn func(context.Context) error, opts ...
 //
 // The error is a [RefusedError], or ctx.Err() when ctx ended before the call
 // could start, or, only under [WithFailClosed], an error of the library.
-func (g *Guard) Enter(ctx context.Context, opts ...CallOption) (Permit, error) {
-	var p Permit
-	err := g.enter(ctx, &p, opts)
-	return p, err
+func (g *Guard) Enter(ctx context.Context, opts ...CallOption) (permit Permit, err error) {
+	err = g.enter(ctx, &permit, opts)
+	return permit, err
 }
 
 // enter is Enter without the copy.
 func (g *Guard) enter(ctx context.Context, p *Permit, opts []CallOption) error {
-	if err := ctx.Err(); err != nil && errors.Is(err, context.Canceled) {
-		return err
+	var left time.Duration
+	if ctx.Done() != nil { // else it never ends, and has no deadline
+		if err := ctx.Err(); err != nil && errors.Is(err, context.Canceled) {
+			return err
+		}
+		left = timeLeft(ctx)
 	}
-	if status := g.admit(ctx, p, opts); status != statusOK {
+	if status := g.admit(ctx, p, left, opts); status != statusOK {
 		return g.turnedAway(p, status, opts)
 	}
 	p.state = permitHeld
@@ -104,17 +107,21 @@ func (g *Guard) enter(ctx context.Context, p *Permit, opts []CallOption) error {
 	return nil
 }
 
+// timeLeft is what the context leaves for the call; 0 when it has no deadline.
+func timeLeft(ctx context.Context) time.Duration {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return 0
+	}
+	return max(time.Until(deadline), 1)
+}
+
 // admit makes the call into C; a plain call goes the short way.
-func (g *Guard) admit(ctx context.Context, p *Permit, opts []CallOption) Status {
+func (g *Guard) admit(ctx context.Context, p *Permit, left time.Duration, opts []CallOption) Status {
 	p.guard = g
 	p.entry.guard, p.entry.runtime = g.handle, g.runtime
-	deadline, limited := ctx.Deadline()
-	if !limited && len(opts) == 0 && len(g.rt.defaults) == 0 && !g.rt.clock.virtual {
+	if left == 0 && len(opts) == 0 && g.rt.plain {
 		return libEnter(&p.entry)
-	}
-	var left time.Duration
-	if limited {
-		left = max(time.Until(deadline), 1)
 	}
 	return g.admitCall(ctx, &p.entry, left, opts)
 }

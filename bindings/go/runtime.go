@@ -14,6 +14,7 @@ type Runtime struct {
 	closing *closing
 	clock   Clock
 
+	plain      bool // a call without options has nothing to say to C
 	failClosed bool
 	classify   Classifier
 	defaults   []CallOption
@@ -54,6 +55,7 @@ func Open(opts ...Option) (*Runtime, error) {
 		failClosed: config.failClosed, classify: config.classify, defaults: config.defaults,
 	}
 	rt.clock.rt, rt.clock.virtual = rt, config.virtual
+	rt.plain = len(config.defaults) == 0 && !config.virtual
 	runtime.AddCleanup(rt, func(c *closing) { c.close() }, rt.closing)
 	return rt, nil
 }

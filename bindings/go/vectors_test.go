@@ -138,7 +138,7 @@ func (r *vectorRun) enter(s vectorStep) {
 		opts = append(opts, WithCost(s.Cost))
 	}
 	p := &Permit{state: permitHeld}
-	status := r.guard(s.Guard).admit(r.Context(), p, append(opts, WithKey(s.Key)))
+	status := r.guard(s.Guard).admit(r.Context(), p, 0, append(opts, WithKey(s.Key)))
 	r.status(statusError(status), s.Expect)
 	if s.RetryAfterNS != nil && p.entry.retry != *s.RetryAfterNS {
 		r.Errorf("step %d: retry after %d ns, want %d", r.where, p.entry.retry, *s.RetryAfterNS)

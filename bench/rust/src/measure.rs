@@ -82,19 +82,22 @@ where
 
 fn work(index: usize, between: bool, op: &mut impl FnMut(), stop: &AtomicBool, ready: &Barrier) -> Span {
     pin::to_core(index);
-    (0..WARM_UP).for_each(|_| op());
+    drive(op, between, None);
     ready.wait();
     let start = Instant::now();
-    let operations = if between { drive::<true>(op, stop) } else { drive::<false>(op, stop) };
+    let operations = drive(op, between, Some(stop));
     Span { start, end: Instant::now(), operations }
 }
 
-fn drive<const BETWEEN: bool>(op: &mut impl FnMut(), stop: &AtomicBool) -> u64 {
+/// Calls until told to stop; without somebody to tell, for the warm-up. Never inlined, so that there is one place
+/// in the program that calls the operation, and the compiler is free to put it into the loop.
+#[inline(never)]
+fn drive(op: &mut impl FnMut(), between: bool, stop: Option<&AtomicBool>) -> u64 {
     let (mut operations, mut x) = (0, 1);
-    while !stop.load(Ordering::Relaxed) {
+    while stop.map_or(operations < WARM_UP, |stop| !stop.load(Ordering::Relaxed)) {
         for _ in 0..CHUNK {
             op();
-            if BETWEEN {
+            if between {
                 x = spin(x);
             }
         }

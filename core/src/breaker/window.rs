@@ -61,7 +61,7 @@ fn tag(index: u64, generation: u64) -> u64 {
 #[inline(always)]
 pub fn count(run: &Run<'_>, base: usize, place: Place, bad: bool) {
     let at = base + place.slot();
-    if run.words[at].load(Relaxed) >> 32 != place.tag {
+    if run.word(at).load(Relaxed) >> 32 != place.tag {
         turn(run, at, place.tag);
     }
     run.add(at, 1);
@@ -72,8 +72,8 @@ pub fn count(run: &Run<'_>, base: usize, place: Place, bad: bool) {
 
 #[cold]
 fn turn(run: &Run<'_>, at: usize, tag: u64) {
-    run.words[at + 1].store(0, Relaxed);
-    run.words[at].store(tag << 32, Release);
+    run.word(at + 1).store(0, Relaxed);
+    run.word(at).store(tag << 32, Release);
 }
 
 /// Adds what one slot's window holds at `place`.
@@ -129,6 +129,7 @@ impl Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slot::lane::{PAGE_WORDS, Page};
 
     const WINDOW: u64 = 10_000_000_000;
 
@@ -136,13 +137,13 @@ mod tests {
         Place::of(now, reciprocal(WINDOW), generation)
     }
 
-    fn words() -> Vec<AtomicU64> {
-        (0..WORDS).map(|_| AtomicU64::new(0)).collect()
+    fn words() -> Page {
+        Page([const { AtomicU64::new(0) }; PAGE_WORDS])
     }
 
-    fn sum(words: &[AtomicU64], at: Place) -> Sum {
+    fn sum(words: &Page, at: Place) -> Sum {
         let mut sum = Sum::default();
-        add_up(words, at, &mut sum);
+        add_up(&words.0, at, &mut sum);
         sum
     }
 

@@ -7,7 +7,9 @@ use crate::runtime::Shared;
 use crate::segment::directory::Found;
 use crate::slot::lane::RunPlace;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+
+const LIVE: u64 = u64::from_le_bytes(*b"tg_guard");
 
 /// A guard as this process knows it. All methods may be called by many threads at once.
 #[repr(align(64))]
@@ -16,7 +18,8 @@ pub struct Guard {
     pub(super) cell: *const GuardCell,
     pub(super) generation: u32,
     pub(super) place: RunPlace,
-    dead: AtomicBool,
+    /// [`LIVE`] until the handle ends: what is not a guard will hardly say so.
+    life: AtomicU64,
     /// The policy that the rules bind, as last looked up.
     pub(super) bound: AtomicPtr<Bound>,
     pub(super) bound_key: AtomicU64,
@@ -37,7 +40,7 @@ impl Guard {
             cell,
             generation: found.generation,
             place: RunPlace(cell.cell.run.load(Relaxed)),
-            dead: AtomicBool::new(false),
+            life: AtomicU64::new(LIVE),
             bound: AtomicPtr::new(null_mut()),
             bound_key: AtomicU64::new(0),
             found,
@@ -53,12 +56,12 @@ impl Guard {
     /// Whether the runtime is open and the guard stands.
     #[inline(always)]
     pub fn is_alive(&self) -> bool {
-        !self.dead.load(Acquire) && self.cell().cell.generation.load(Acquire) == self.generation
+        self.life.load(Acquire) == LIVE && self.cell().cell.generation.load(Acquire) == self.generation
     }
 
     /// Ends the handle: what is called with it from now on answers `Closed`.
     pub(crate) fn mark_dead(&self) {
-        self.dead.store(true, Release);
+        self.life.store(0, Release);
     }
 
     pub(crate) fn found(&self) -> Found {

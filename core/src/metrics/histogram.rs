@@ -107,7 +107,7 @@ pub fn record(segment: &Segment, run: &Run<'_>, base: usize, value: f64) {
 
 #[inline(always)]
 fn page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
-    let place = place_of(&run.words[base + PLACES..], page);
+    let place = place_in(run.word(base + PLACES + page / 2), page);
     match segment.at::<Page>(place) {
         Some(page) => Some(page),
         None => make_page(segment, run, base, page),
@@ -115,14 +115,18 @@ fn page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) -> Op
 }
 
 #[inline(always)]
+fn place_in(word: &AtomicU64, page: usize) -> Offset {
+    (word.load(Acquire) >> (32 * (page % 2))) as Offset
+}
+
 fn place_of(places: &[AtomicU64], page: usize) -> Offset {
-    (places[page / 2].load(Acquire) >> (32 * (page % 2))) as Offset
+    place_in(&places[page / 2], page)
 }
 
 #[cold]
 fn make_page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
     let made = segment.alloc(PAGE_BYTES)?;
-    let word = &run.words[base + PLACES + page / 2];
+    let word = run.word(base + PLACES + page / 2);
     let shift = 32 * (page % 2);
     let mine = u64::from(made) << shift;
     let put = word.fetch_update(AcqRel, Acquire, |seen| (seen >> shift & 0xFFFF_FFFF == 0).then_some(seen | mine));

@@ -9,7 +9,7 @@ use crate::runtime::{Shared, current};
 use crate::segment::directory::{Cell, Directory, Found, Kind};
 use crate::slot::lane::{RunPlace, each_run};
 use crate::word::update;
-use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Words of a histogram's run: the tag, then the histogram.
 pub const HISTOGRAM_RUN: usize = 16;
@@ -37,6 +37,8 @@ pub struct Description<'a> {
     pub labels: &'a [(&'a str, &'a str)],
 }
 
+const LIVE: u64 = u64::from_le_bytes(*b"tg_serie");
+
 /// A handle to one series. Never unmapped.
 #[repr(align(64))]
 pub struct Handle {
@@ -44,7 +46,8 @@ pub struct Handle {
     cell: *const Cell,
     generation: u32,
     place: RunPlace,
-    dead: AtomicBool,
+    /// [`LIVE`] plus the kind until the handle ends: what is not such a series will hardly say so.
+    life: AtomicU64,
     kind: Kind,
     found: Found,
 }
@@ -74,17 +77,17 @@ impl Handle {
     }
 
     #[inline(always)]
-    fn alive(&self) -> std::result::Result<(), ErrorKind> {
-        let alive = !self.dead.load(Acquire) && self.cell().generation.load(Acquire) == self.generation;
+    fn alive(&self, kind: Kind) -> std::result::Result<(), ErrorKind> {
+        let alive = self.life.load(Acquire) == LIVE + kind as u64 && self.cell().generation.load(Acquire) == self.generation;
         if alive { Ok(()) } else { Err(ErrorKind::Closed) }
     }
 
     pub(crate) fn mark_dead(&self) {
-        self.dead.store(true, Release);
+        self.life.store(0, Release);
     }
 
     fn each_run(&self, words: usize, mut see: impl FnMut(&[std::sync::atomic::AtomicU64])) -> Result<()> {
-        self.alive().map_err(closed)?;
+        self.alive(self.kind).map_err(closed)?;
         each_run(self.shared.segment(), self.place, words, self.generation, |_, run| see(run));
         Ok(())
     }
@@ -99,7 +102,7 @@ impl Counter {
     #[inline]
     pub fn add(&self, n: u64) -> std::result::Result<(), ErrorKind> {
         let handle = &self.0;
-        handle.alive()?;
+        handle.alive(Kind::Counter)?;
         let local = current(handle.shared);
         local.run(handle.place, COUNTER_RUN, &handle.cell().generation, handle.generation).add(VALUE, n);
         Ok(())
@@ -122,7 +125,7 @@ impl Gauge {
     /// Sets the value. **Hot.**
     #[inline]
     pub fn set(&self, value: f64) -> std::result::Result<(), ErrorKind> {
-        self.0.alive()?;
+        self.0.alive(Kind::Gauge)?;
         self.0.cell().words[0].store(value.to_bits(), Release);
         Ok(())
     }
@@ -130,13 +133,13 @@ impl Gauge {
     /// Adds to the value. **Hot.**
     #[inline]
     pub fn add(&self, delta: f64) -> std::result::Result<(), ErrorKind> {
-        self.0.alive()?;
+        self.0.alive(Kind::Gauge)?;
         update(&self.0.cell().words[0], |seen| Ok(((f64::from_bits(seen) + delta).to_bits(), ())))
     }
 
     /// The value.
     pub fn value(&self) -> Result<f64> {
-        self.0.alive().map_err(closed)?;
+        self.0.alive(Kind::Gauge).map_err(closed)?;
         Ok(f64::from_bits(self.0.cell().words[0].load(Acquire)))
     }
 
@@ -154,7 +157,7 @@ impl Histogram {
             return Err(ErrorKind::Invalid);
         }
         let handle = &self.0;
-        handle.alive()?;
+        handle.alive(Kind::Histogram)?;
         let local = current(handle.shared);
         let run = local.run(handle.place, HISTOGRAM_RUN, &handle.cell().generation, handle.generation);
         histogram::record(handle.shared.segment(), &run, VALUES, value);
@@ -198,7 +201,7 @@ impl Shared {
         let labels = name::label_text(what.labels)?;
         let key = (kind, series_name(what.name, &labels));
         let known = self.instrument(&key)?;
-        if let Some(handle) = known.filter(|handle| handle.alive().is_ok()) {
+        if let Some(handle) = known.filter(|handle| handle.alive(kind).is_ok()) {
             return Ok(handle);
         }
         let found = self.find_or_make(kind, what, &labels)?;
@@ -215,7 +218,7 @@ impl Shared {
             cell,
             generation: found.generation,
             place: RunPlace(cell.run.load(Relaxed)),
-            dead: AtomicBool::new(false),
+            life: AtomicU64::new(LIVE + kind as u64),
             kind,
             found,
         })))
@@ -248,7 +251,7 @@ impl Shared {
     pub(crate) fn retire_series(&self, kind: Kind, found: Found, handle: &Handle) -> Result<()> {
         let locked = self.lock_directory()?;
         let directory = Directory(self.segment());
-        handle.alive().map_err(closed)?;
+        handle.alive(kind).map_err(closed)?;
         let Some(cell) = directory.cell(found.at) else { return Ok(()) };
         let (name, family) = (directory.name(cell), cell.link.load(Relaxed));
         if directory.retire(found) {

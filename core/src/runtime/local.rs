@@ -2,7 +2,7 @@
 
 use super::shared::Shared;
 use crate::fork;
-use crate::slot::lane::{Lane, PAGE_WORDS, Run, RunPlace};
+use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
@@ -19,7 +19,7 @@ pub struct Local {
     lane: Option<Lane>,
     owner: *const Shared,
     /// What is counted when the lane has no room for a page.
-    void: [AtomicU64; PAGE_WORDS],
+    void: Page,
 }
 
 /// The place that this thread used last: a hit is the hot path.
@@ -91,7 +91,7 @@ impl Local {
             slot,
             lane: Lane::new(shared.segment(), slot),
             owner: shared,
-            void: [const { AtomicU64::new(0) }; PAGE_WORDS],
+            void: Page([const { AtomicU64::new(0) }; PAGE_WORDS]),
         }
     }
 
@@ -110,13 +110,8 @@ impl Local {
     pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Run<'_> {
         match self.lane.as_ref().and_then(|lane| lane.run(place, words, life, generation)) {
             Some(run) => run,
-            None => self.void_run(words),
+            None => Run::unread(&self.void),
         }
-    }
-
-    #[cold]
-    fn void_run(&self, words: usize) -> Run<'_> {
-        Run::unread(&self.void[..words])
     }
 
     /// Touches what the first call would.

@@ -54,14 +54,18 @@ pub struct Lane {
     shared: bool,
 }
 
-/// A run in one lane, ready to count in.
+/// A run in one lane, ready to count in: two registers, so that the hot path keeps it out of memory.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// The run's words; the first is the tag.
-    pub words: &'a [AtomicU64],
-    shared: bool,
-    read: bool,
+    page: &'a Page,
+    /// Its first word in the page (lower byte) | [`SHARED`], [`UNREAD`].
+    at: u32,
 }
+
+/// Other threads write here too.
+const SHARED: u32 = 1 << 8;
+/// Nobody sums what is counted here.
+const UNREAD: u32 = 1 << 9;
 
 impl Lane {
     /// The lane of slot `index`. The segment must outlive it.
@@ -85,8 +89,8 @@ impl Lane {
     /// page, or the cell lives another life by now.
     #[inline(always)]
     pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Option<Run<'_>> {
-        let run = self.untagged(place, words)?;
-        if run.words[0].load(Relaxed) == u64::from(generation) {
+        let run = self.untagged(place)?;
+        if run.word(0).load(Relaxed) == u64::from(generation) {
             return Some(run);
         }
         // A late caller must not clear what the cell's next life counts; while it is here, nobody else
@@ -94,12 +98,12 @@ impl Lane {
         if life.load(Acquire) != generation {
             return None;
         }
-        retag(self.segment(), run, generation)
+        Some(retag(self.segment(), run, words, generation))
     }
 
     #[inline(always)]
-    fn untagged(&self, place: RunPlace, words: usize) -> Option<Run<'_>> {
-        if place.page() >= self.pages || place.word() + words > PAGE_WORDS {
+    fn untagged(&self, place: RunPlace) -> Option<Run<'_>> {
+        if place.page() >= self.pages {
             return None;
         }
         // SAFETY: the index was just checked against the table's length.
@@ -108,7 +112,8 @@ impl Lane {
             Some(page) => page,
             None => self.make_page(entry)?,
         };
-        Some(Run { words: &page.0[place.word()..place.word() + words], shared: self.shared, read: true })
+        let shared = if self.shared { SHARED } else { 0 };
+        Some(Run { page, at: place.word() as u32 | shared })
     }
 
     #[cold]
@@ -126,31 +131,43 @@ impl Lane {
 
 impl<'a> Run<'a> {
     #[cfg(test)]
-    pub(crate) fn for_test(words: &'a [AtomicU64]) -> Run<'a> {
-        Run { words, shared: false, read: true }
+    pub(crate) fn for_test(page: &'a Page) -> Run<'a> {
+        Run { page, at: 0 }
     }
 
     /// A run that nobody sums, for a thread whose lane has no room.
-    pub fn unread(words: &'a [AtomicU64]) -> Run<'a> {
-        Run { words, shared: false, read: false }
+    pub fn unread(page: &'a Page) -> Run<'a> {
+        Run { page, at: UNREAD }
     }
 
     /// Whether somebody sums what is counted here.
     #[inline(always)]
     pub fn is_read(&self) -> bool {
-        self.read
+        self.at & UNREAD == 0
+    }
+
+    /// Whether threads share the lane.
+    #[inline(always)]
+    pub fn is_shared(&self) -> bool {
+        self.at & SHARED != 0
+    }
+
+    /// One of its words; the first is the tag.
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> &'a AtomicU64 {
+        &self.page.0[((self.at & 0xFF) as usize + index) % PAGE_WORDS]
     }
 
     /// Adds to one word.
     #[inline(always)]
     pub fn add(&self, word: usize, n: u64) {
-        self.add_to(&self.words[word], n);
+        self.add_to(self.word(word), n);
     }
 
     /// Adds to a word of a page that belongs to the same lane.
     #[inline(always)]
     pub fn add_to(&self, word: &AtomicU64, n: u64) {
-        if self.shared {
+        if self.is_shared() {
             word.fetch_add(n, Relaxed);
         } else {
             word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
@@ -160,29 +177,29 @@ impl<'a> Run<'a> {
     /// Replaces one word by a function of it; exact on a shared lane too.
     #[inline(always)]
     pub fn change(&self, word: usize, step: impl Fn(u64) -> u64) {
-        let word = &self.words[word];
-        if self.shared {
+        let word = self.word(word);
+        if self.is_shared() {
             let _ = word.fetch_update(AcqRel, Acquire, |seen| Some(step(seen)));
         } else {
             word.store(step(word.load(Relaxed)), Release);
         }
     }
 
-    /// Whether threads share the lane.
-    #[inline(always)]
-    pub fn is_shared(&self) -> bool {
-        self.shared
+    fn words(&self, count: usize) -> &'a [AtomicU64] {
+        let start = (self.at & 0xFF) as usize;
+        &self.page.0[start..(start + count).min(PAGE_WORDS)]
     }
 }
 
 /// Clears what the run's former owner counted. On a shared lane two threads may do so at once when a
 /// recycled series is first used: what one counted in between may be lost, never invented.
 #[cold]
-fn retag<'a>(segment: &Segment, run: Run<'a>, generation: u32) -> Option<Run<'a>> {
-    crate::metrics::histogram::give_back_pages(segment, run.words);
-    run.words[1..].iter().for_each(|word| word.store(0, Relaxed));
-    run.words[0].store(u64::from(generation), Release);
-    Some(run)
+fn retag<'a>(segment: &Segment, run: Run<'a>, words: usize, generation: u32) -> Run<'a> {
+    let words = run.words(words);
+    crate::metrics::histogram::give_back_pages(segment, words);
+    words[1..].iter().for_each(|word| word.store(0, Relaxed));
+    words[0].store(u64::from(generation), Release);
+    run
 }
 
 /// Calls `see` with the words of every lane's run that is tagged as `generation`'s, and its slot.

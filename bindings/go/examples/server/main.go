@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 
 	"github.com/tidegate/tidegate/bindings/go"
@@ -49,6 +50,10 @@ func main() {
 	})
 	http.Handle("/hello", gate.Middleware("hello")(hello))
 	http.Handle("/metrics", gate.MetricsHandler())
-	log.Printf("listening on http://%s", *address)
-	log.Fatal(http.ListenAndServe(*address, nil))
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("listening on http://%s", listener.Addr())
+	log.Fatal(http.Serve(listener, nil))
 }
