@@ -42,14 +42,6 @@ func TestBuildsWithoutTheLibrary(t *testing.T) {
 	goTool(t, []string{"GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0"}, "build", "./...")
 }
 
-// library asks pkg-config where the library is that these tests are linked to.
-func library(t *testing.T, variable string) string {
-	t.Helper()
-	output, err := exec.Command("pkg-config", "--variable="+variable, "tidegate").Output()
-	must(t, err)
-	return strings.TrimSpace(string(output))
-}
-
 func TestExampleServerIsGuardedAsTheReadmeSays(t *testing.T) {
 	needBuilds(t)
 	program := filepath.Join(t.TempDir(), "server")
@@ -60,10 +52,7 @@ func TestExampleServerIsGuardedAsTheReadmeSays(t *testing.T) {
 func TestExampleServerLinkedStaticallyNeedsNoFileOfOurs(t *testing.T) {
 	needBuilds(t)
 	program := filepath.Join(t.TempDir(), "server")
-	env := []string{
-		"CGO_CFLAGS=-I" + library(t, "includedir"), "CGO_LDFLAGS=-L" + library(t, "libdir"), "PKG_CONFIG=false",
-	}
-	goTool(t, env, "build", "-tags", "tidegate_static", "-o", program, "./examples/server")
+	goTool(t, nil, "build", "-tags", "tidegate_static", "-o", program, "./examples/server")
 	command := exec.Command(program, "-address", "127.0.0.1:0")
 	command.Env = []string{"PATH=" + os.Getenv("PATH")}
 	askTenTimes(t, command)

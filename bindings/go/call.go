@@ -48,8 +48,9 @@ func WithCriticality(c Criticality) CallOption {
 	return CallOption{kind: callCriticality, number: uint64(c)}
 }
 
-// WithAttribute gives policies a fact about the call. At most 16 a call. Names
-// are few and fixed, such as "method"; values may be anything.
+// WithAttribute gives policies a fact about the call. Names are few and fixed,
+// such as "method"; values may be anything. At most 16 a call: more are left
+// out and counted in [Runtime.Faults].
 func WithAttribute(name, value string) CallOption {
 	return CallOption{kind: callAttribute, name: name, text: value}
 }

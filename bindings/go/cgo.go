@@ -4,8 +4,7 @@ package tidegate
 
 /*
 #cgo !tidegate_static pkg-config: tidegate
-#cgo tidegate_static CFLAGS: -I${SRCDIR}/lib/include
-#cgo tidegate_static LDFLAGS: -L${SRCDIR}/lib -l:libtidegate.a -lm -lpthread -ldl -lrt
+#cgo tidegate_static pkg-config: tidegate-static
 #include <tidegate.h>
 */
 import "C"

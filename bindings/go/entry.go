@@ -36,27 +36,36 @@ type callSpec struct {
 
 // collect puts the options into the spec and returns its bytes, appended to
 // buf.
-func (rt *Runtime) collect(spec *callSpec, buf []byte, opts []CallOption) ([]byte, Status) {
-	buf, status := append(buf, spec.scalars(opts)...), statusOK
+func (rt *Runtime) collect(spec *callSpec, buf []byte, opts []CallOption) []byte {
+	buf = append(buf, spec.scalars(opts)...)
 	spec.keyLen = uint32(len(buf))
 	for i := range opts {
-		if opts[i].kind != callAttribute {
-			continue
+		if opts[i].kind == callAttribute && rt.tell(spec, &opts[i]) {
+			buf = append(buf, opts[i].text...)
 		}
-		if spec.attributes == maxAttributes {
-			return buf, ErrInvalid
-		}
-		id, s := rt.attribute(opts[i].name)
-		if s != statusOK {
-			status = s
-			continue
-		}
-		spec.ids[spec.attributes] = id
-		spec.lens[spec.attributes] = uint32(len(opts[i].text))
-		spec.attributes++
-		buf = append(buf, opts[i].text...)
 	}
-	return buf, status
+	return buf
+}
+
+// tell adds an attribute to the spec. One that cannot be told is a fault of
+// its own, for the call is better guarded without it than not at all; a library
+// without policies has no use for any.
+func (rt *Runtime) tell(spec *callSpec, option *CallOption) bool {
+	if spec.attributes == maxAttributes {
+		rt.fault(ErrInvalid)
+		return false
+	}
+	id, status := rt.attribute(option.name)
+	if status != statusOK {
+		if status != ErrUnsupported {
+			rt.fault(status)
+		}
+		return false
+	}
+	spec.ids[spec.attributes] = id
+	spec.lens[spec.attributes] = uint32(len(option.text))
+	spec.attributes++
+	return true
 }
 
 // scalars takes what is a number, and returns the key.

@@ -131,15 +131,11 @@ func (g *Guard) admitCall(ctx context.Context, e *entry, left time.Duration, opt
 	var (
 		spec   callSpec
 		buffer [256]byte
-		data   = buffer[:0]
-		status Status
 	)
 	if len(g.rt.defaults) > 0 {
 		opts = append(append(make([]CallOption, 0, len(g.rt.defaults)+len(opts)), g.rt.defaults...), opts...)
 	}
-	if data, status = g.rt.collect(&spec, data, opts); status != statusOK {
-		return status
-	}
+	data := g.rt.collect(&spec, buffer[:0], opts)
 	spec.context = uint64(left)
 	if g.rt.clock.virtual {
 		spec.deadline = g.rt.clock.deadlineOf(ctx)
