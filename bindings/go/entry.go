@@ -85,18 +85,24 @@ func (spec *callSpec) scalars(opts []CallOption) (key string) {
 	return key
 }
 
+// attributeID is what a name was resolved to.
+type attributeID struct {
+	id     uint32
+	status Status
+}
+
 // attribute resolves a name once; later calls find it without a C call.
 func (rt *Runtime) attribute(name string) (uint32, Status) {
-	if id, ok := rt.attributes.load(name); ok {
-		return id, statusOK
+	if known, ok := rt.attributes.load(name); ok {
+		return known.id, known.status
 	}
-	var id uint32
-	status := rt.use(func(handle uintptr) (s Status) {
-		id, s = libAttributeResolve(handle, name)
+	var found attributeID
+	found.status = rt.use(func(handle uintptr) (s Status) {
+		found.id, s = libAttributeResolve(handle, name)
 		return s
 	})
-	if status == statusOK {
-		rt.attributes.store(name, id)
+	if found.status == statusOK || found.status == ErrUnsupported {
+		rt.attributes.store(name, found)
 	}
-	return id, status
+	return found.id, found.status
 }

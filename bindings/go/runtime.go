@@ -20,7 +20,7 @@ type Runtime struct {
 	defaults   []CallOption
 
 	guards     cache[*Guard]
-	attributes cache[uint32]
+	attributes cache[attributeID]
 	counters   cache[*Counter]
 	gauges     cache[*Gauge]
 	histograms cache[*Histogram]
