@@ -1,0 +1,9 @@
+;; Wants to share a memory.
+(module
+  (import "tidegate" "memory" (memory 1))
+  (export "memory" (memory 0))
+  (global (export "tg_policy_abi") i32 (i32.const 1))
+  (func (export "tg_policy_arena") (result i32) (i32.const 8))
+  (func (export "tg_policy_init") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "tg_policy_decide") (param i32) (result i64) (i64.const 0))
+)

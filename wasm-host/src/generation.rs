@@ -1,0 +1,58 @@
+//! One compiled module with the options it was loaded with.
+
+use crate::attributes::Interner;
+use crate::engine::machine;
+use crate::error::PolicyError;
+use crate::guest::GuestState;
+use crate::instance::Instance;
+use crate::options::Options;
+use crate::state::PolicyState;
+use crate::{check, golden, thread};
+use std::sync::Arc;
+use wasmtime::InstancePre;
+
+/// What instances are made from.
+pub(crate) struct Generation {
+    pub template: InstancePre<GuestState>,
+    pub options: Options,
+    pub observes: bool,
+    pub keeps_numbers: bool,
+}
+
+impl Generation {
+    /// Checks, compiles, instantiates, initialises, and makes the golden calls; the last three on
+    /// an instance with host state of its own, so that nothing of a module that is refused stays.
+    pub fn build(bytes: &[u8], options: &Options, attributes: &Arc<Interner>) -> Result<Self, PolicyError> {
+        let options = options.checked()?;
+        let machine = machine()?;
+        let module = check::compile(&machine.engine, bytes, options.memory_max_bytes)?;
+        let template = machine
+            .linker
+            .instantiate_pre(&module)
+            .map_err(|error| PolicyError::NotCompiled { detail: format!("{error:#}") })?;
+        let generation = Self {
+            template,
+            options,
+            observes: check::exports_observe(&module),
+            keeps_numbers: check::imports_numbers(&module),
+        };
+        generation.try_out(attributes)?;
+        Ok(generation)
+    }
+
+    fn try_out(&self, attributes: &Arc<Interner>) -> Result<(), PolicyError> {
+        let host = Arc::new(PolicyState::new(Arc::clone(attributes)));
+        let pin = thread::Pin::cold()?;
+        self.prepare(&host);
+        golden::run(&mut Instance::new(self, host)?)?;
+        drop(pin);
+        Ok(())
+    }
+
+    /// Takes the memory that calls of this generation will want in `host`.
+    pub fn prepare(&self, host: &PolicyState) {
+        if self.keeps_numbers {
+            host.numbers.prepare();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A lock that is tried and never waited for, and that a forked child takes over from its parent.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use tidegate_core::fork;
+
+/// Guards plain data: after a fork in the middle of another thread's change, the child goes on with
+/// whatever half of it was made. So `T` must have no state that is wrong (numbers and bytes).
+#[derive(Default)]
+pub(crate) struct TryLock<T> {
+    /// 0, or the fork epoch of the process that holds it.
+    held_in: AtomicU64,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the data is reached only through a guard, and one guard exists at a time.
+unsafe impl<T: Send> Sync for TryLock<T> {}
+
+pub(crate) struct Guard<'a, T>(&'a TryLock<T>);
+
+impl<T> TryLock<T> {
+    pub fn new(data: T) -> Self {
+        Self { held_in: AtomicU64::new(0), data: UnsafeCell::new(data) }
+    }
+
+    /// **Hot.** `None` when another thread of this process has it at the moment.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        let here = fork::epoch();
+        let seen = self.held_in.load(Relaxed);
+        if seen == here {
+            return None;
+        }
+        self.held_in.compare_exchange(seen, here, Acquire, Relaxed).ok().map(|_| Guard(self))
+    }
+
+    /// Tries so often before giving up.
+    pub fn try_times(&self, times: usize) -> Option<Guard<'_, T>> {
+        (0..times).find_map(|_| {
+            std::hint::spin_loop();
+            self.try_lock()
+        })
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the guard is the only one.
+        unsafe { &*self.0.data.get() }
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard is the only one.
+        unsafe { &mut *self.0.data.get() }
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        self.0.held_in.store(0, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let lock = TryLock::new(1);
+        let mut first = lock.try_lock().expect("free");
+        assert!(lock.try_times(3).is_none());
+        *first += 1;
+        drop(first);
+        assert_eq!(lock.try_lock().map(|n| *n), Some(2));
+    }
+
+    #[test]
+    fn a_lock_of_the_parent_is_taken_over() {
+        let lock = TryLock::new(1);
+        lock.held_in.store(fork::epoch() + 1, Relaxed);
+        assert!(lock.try_lock().is_some());
+        assert!(lock.try_lock().is_some());
+    }
+}
