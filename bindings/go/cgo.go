@@ -3,8 +3,6 @@
 package tidegate
 
 /*
-#cgo !tidegate_static pkg-config: tidegate
-#cgo tidegate_static pkg-config: tidegate-static
 #include <tidegate.h>
 */
 import "C"

@@ -101,11 +101,12 @@ func ExampleRuntime_Middleware() {
 	for range 2 {
 		answer := httptest.NewRecorder()
 		hello.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
-		fmt.Println(answer.Code, strings.TrimSpace(answer.Body.String()), answer.Header().Get("Retry-After"))
+		fmt.Printf("%d %s, retry after %q\n", answer.Code, strings.TrimSpace(answer.Body.String()),
+			answer.Header().Get("Retry-After"))
 	}
 	// Output:
-	// 200 hello
-	// 429 refused by rate 30
+	// 200 hello, retry after ""
+	// 429 refused by rate, retry after "30"
 }
 
 func ExampleRuntime_RoundTripper() {
