@@ -1,5 +1,6 @@
 """Builds the three programs and the policy that they load."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -32,7 +33,15 @@ def with_library(prefix):
     library = str(found.parent.parent)
     os.environ["LD_LIBRARY_PATH"] = joined(library, os.environ.get("LD_LIBRARY_PATH"))
     path = joined(str(found.parent), os.environ.get("PKG_CONFIG_PATH"))
-    return {**os.environ, "PKG_CONFIG_PATH": path}
+    return {**os.environ, "PKG_CONFIG_PATH": path, **cgo_flags(prefix, library)}
+
+
+def cgo_flags(prefix, library):
+    """Go's build cache knows these flags, but neither what pkg-config says nor the header: without them it may hand out
+    a binding that was built for another library."""
+    header = prefix / "include/tidegate.h"
+    digest = hashlib.sha256(header.read_bytes()).hexdigest()[:16]
+    return {"CGO_CFLAGS": f"-O2 -g -DBENCH_HEADER_{digest}", "CGO_LDFLAGS": f"-O2 -g -L{library}"}
 
 
 def joined(first, rest):
