@@ -49,8 +49,8 @@ func WithCriticality(c Criticality) CallOption {
 }
 
 // WithAttribute gives policies a fact about the call. Names are few and fixed,
-// such as "method"; values may be anything. At most 16 a call: more are left
-// out and counted in [Runtime.Faults].
+// such as "method"; values may be anything. At most 16 a call and 1023 names:
+// what is beyond is left out and counted in [Runtime.Faults].
 func WithAttribute(name, value string) CallOption {
 	return CallOption{kind: callAttribute, name: name, text: value}
 }

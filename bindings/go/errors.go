@@ -20,7 +20,8 @@ type RefusedError struct {
 	// RetryAfter is how long to wait before the call has a chance: 0 when
 	// that is not known, NeverRetry when waiting will not help.
 	RetryAfter time.Duration
-	// Reason is the stage's own number: what a policy gave as its reason.
+	// Reason is the stage's own number: what a policy gave as its reason, or
+	// which of a guard's rate limits refused, from 0.
 	Reason uint32
 }
 

@@ -20,8 +20,8 @@ type Guard struct {
 // The same name gives the same guard. Look a guard up once and keep it; names
 // should be few, for each has state of its own in the segment.
 //
-// Errors match [ErrInvalid] for a name that is empty, too long or not UTF-8,
-// and [ErrClosed].
+// A name is 1 to 128 bytes of UTF-8 without control characters; errors match
+// [ErrInvalid] for any other, and [ErrClosed].
 func (rt *Runtime) Guard(name string) (*Guard, error) {
 	if g, ok := rt.guards.load(name); ok {
 		return g, nil

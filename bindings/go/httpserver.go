@@ -29,14 +29,15 @@ func (h *httpGuard) serve(next http.Handler, w http.ResponseWriter, r *http.Requ
 	}
 	outcome := Failure
 	defer func() { _ = p.Exit(outcome) }()
-	ctx, cancel := p.Context(r.Context())
+	caller := r.Context()
+	ctx, cancel := p.Context(caller)
 	defer cancel()
-	if ctx != r.Context() {
+	if ctx != caller {
 		r = r.WithContext(ctx)
 	}
 	seen := &statusWriter{ResponseWriter: w}
 	next.ServeHTTP(seen.as(w), r)
-	outcome = h.options.Classify(r.Context(), seen.final(), nil)
+	outcome = h.options.Classify(caller, seen.final(), nil)
 }
 
 // statusWriter remembers the status that a handler answers with.

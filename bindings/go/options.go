@@ -28,7 +28,8 @@ type optionFunc func(*config)
 func (f optionFunc) applyTo(c *config) { f(c) }
 
 // WithName shares the segment with every other runtime of this name in the
-// process. Without it the segment is private.
+// process, whose other options then count. A name is at most 128 of A-Z, a-z,
+// 0-9, '.', '_' and '-'. Without one the segment is private.
 func WithName(name string) Option {
 	return optionFunc(func(c *config) { c.name = name })
 }
@@ -45,7 +46,8 @@ func WithMaxThreads(n int) Option {
 	return optionFunc(func(c *config) { c.maxThreads = c.count("threads", n) })
 }
 
-// WithMaxGuards sets how many guards there may be; 4096 without it.
+// WithMaxGuards sets how many guards there may be, from 1 to 65536; 4096
+// without it. Names beyond that share the guard "tidegate.overflow".
 func WithMaxGuards(n int) Option {
 	return optionFunc(func(c *config) { c.maxGuards = c.count("guards", n) })
 }
