@@ -74,6 +74,33 @@ impl Held {
         (self.epoch & EPOCH_MASK) << (2 * COUNT_BITS) | (self.old & COUNT_MASK) << COUNT_BITS | self.new & COUNT_MASK
     }
 
+    /// Whether a word is of this epoch.
+    #[inline(always)]
+    fn is_of(word: u64, epoch: u64) -> bool {
+        word >> (2 * COUNT_BITS) == epoch
+    }
+
+    /// A slot's word with one more in flight since `epoch`.
+    #[inline(always)]
+    pub fn plus_one(word: u64, epoch: u64) -> u64 {
+        let word = word & !PENDING;
+        if Held::is_of(word, epoch) {
+            return word & !COUNT_MASK | (word + 1) & COUNT_MASK;
+        }
+        Held::of(word).at(epoch).plus().word()
+    }
+
+    /// A slot's word, as of `now`, with one less of those taken at `taken`.
+    #[inline(always)]
+    pub fn minus_one(word: u64, now: u64, taken: u64) -> u64 {
+        let word = word & !PENDING;
+        if Held::is_of(word, taken) && now == taken {
+            return word & !COUNT_MASK | word.wrapping_sub(1) & COUNT_MASK;
+        }
+        let held = Held::of(word).at(now);
+        held.minus(taken).unwrap_or(held).word()
+    }
+
     /// The same at a later epoch. An earlier one (time went back) changes nothing.
     #[inline(always)]
     pub fn at(self, epoch: u64) -> Held {
@@ -128,6 +155,11 @@ pub struct Taken {
 #[inline(always)]
 pub fn take<W: Word>(word: &W, limit: u64, epoch: u64) -> Result<Taken, u64> {
     update(word, |seen| {
+        if Held::is_of(seen, epoch) {
+            let inflight = (seen & COUNT_MASK) + (seen >> COUNT_BITS & COUNT_MASK);
+            let taken = Taken { epoch, inflight: inflight + 1, expired: 0 };
+            return if inflight < limit { Ok((seen + 1, taken)) } else { Err(inflight) };
+        }
         let before = Held::of(seen);
         let now = before.at(epoch);
         if now.inflight() >= limit {
@@ -139,14 +171,17 @@ pub fn take<W: Word>(word: &W, limit: u64, epoch: u64) -> Result<Taken, u64> {
     })
 }
 
-/// Gives back a permit taken at `taken`; false when `max_hold` had already done so.
+/// Gives back a permit taken at `taken`, and tells the word's epoch; None when `max_hold` had already done so.
 #[inline(always)]
-pub fn give_back<W: Word>(word: &W, taken: u64) -> bool {
-    update(word, |seen| match Held::of(seen).minus(taken) {
-        Some(next) => Ok((next.word(), ())),
-        None => Err(()),
+pub fn give_back<W: Word>(word: &W, taken: u64) -> Option<u64> {
+    update(word, |seen| {
+        if Held::is_of(seen, taken) && seen & COUNT_MASK != 0 {
+            return Ok((seen - 1, taken));
+        }
+        let next = Held::of(seen).minus(taken).ok_or(())?;
+        Ok::<_, ()>((next.word(), next.epoch))
     })
-    .is_ok()
+    .ok()
 }
 
 #[cfg(test)]
@@ -162,7 +197,7 @@ mod tests {
         assert_eq!(first.inflight, 1);
         assert!(take(&word, 2, 7).is_ok());
         assert_eq!(take(&word, 2, 7), Err(2));
-        assert!(give_back(&word, first.epoch));
+        assert!(give_back(&word, first.epoch).is_some());
         assert!(take(&word, 2, 7).is_ok());
     }
 
@@ -174,9 +209,9 @@ mod tests {
         assert_eq!(take(&word, 1, hold.epoch(1499)), Err(1), "not before max_hold");
         let next = take(&word, 1, hold.epoch(2000)).unwrap();
         assert_eq!(next.expired, 1);
-        assert!(!give_back(&word, lost.epoch));
+        assert!(give_back(&word, lost.epoch).is_none());
         assert_eq!(Held::of(word.load(Relaxed)).inflight(), 1);
-        assert!(give_back(&word, next.epoch));
+        assert!(give_back(&word, next.epoch).is_some());
     }
 
     #[test]
@@ -184,7 +219,7 @@ mod tests {
         let word = AtomicU64::new(0);
         let taken = take(&word, 9, 100).unwrap();
         assert_eq!(take(&word, 9, 3).unwrap().epoch, 100);
-        assert!(give_back(&word, taken.epoch));
+        assert!(give_back(&word, taken.epoch).is_some());
         assert_eq!(Held::of(word.load(Relaxed)).inflight(), 1);
     }
 
@@ -205,7 +240,7 @@ mod tests {
                     }
                 } else if let Some(taken) = out.pop() {
                     let word_epoch = Held::of(word.load(Relaxed)).epoch;
-                    prop_assert_eq!(give_back(&word, taken), taken + 1 >= word_epoch);
+                    prop_assert_eq!(give_back(&word, taken).is_some(), taken + 1 >= word_epoch);
                 }
                 let word_epoch = Held::of(word.load(Relaxed)).epoch;
                 out.retain(|&taken| taken + 1 >= word_epoch);

@@ -1,10 +1,11 @@
 //! Giving a permit back.
 
 use super::cell::{CALLS, LATENCY, MISUSED, RUN, WINDOW};
-use super::enter::{give_place_back, record_of};
+use super::enter::give_place_back;
 use super::handle::Guard;
 use super::numbers::Block;
 use super::permit::{JUDGED, PROBE, Permit, PermitState};
+use super::turned_away::record_of;
 use super::{Outcome, cell};
 use crate::breaker::state::{self, Breaker, ProbeEnd};
 use crate::breaker::window::{self, Place, Sum, Verdict};
@@ -71,15 +72,15 @@ impl Guard {
     fn exit(&self, local: &Local, permit: &mut Permit, outcome: Outcome) -> Result<(), ErrorKind> {
         let run = self.run(local);
         let numbers = self.numbers();
-        let now = self.shared.clock().now();
-        let held = give_place_back(self, &run, permit.hold_epoch.into());
+        let now = self.now();
+        let held = give_place_back(self, run, permit.hold_epoch.into());
         let duration = now.saturating_sub(permit.start_ns.saturating_add(permit.wait_ns));
         if permit.flags & JUDGED != 0 {
-            self.tell_breaker(numbers, &run, permit, outcome, now);
+            self.tell_breaker(numbers, run, permit, outcome, now);
         }
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
-            histogram::record(self.shared.segment(), &run, LATENCY, duration as f64 * 1e-9);
+            histogram::record(self.view, &run, LATENCY, duration as i64 as f64 * 1e-9);
         }
         if permit.observer != 0 {
             self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
@@ -88,7 +89,7 @@ impl Guard {
     }
 
     #[inline(always)]
-    fn tell_breaker(&self, numbers: &Block, run: &Run<'_>, permit: &Permit, outcome: Outcome, now: u64) {
+    fn tell_breaker(&self, numbers: &Block, run: Run<'_>, permit: &Permit, outcome: Outcome, now: u64) {
         let generation = u64::from(permit.breaker_generation);
         if permit.flags & PROBE != 0 {
             return self.end_probe(numbers, generation, outcome, now);
@@ -98,7 +99,7 @@ impl Guard {
             return;
         }
         let place = Place::of(now, numbers.window(), generation);
-        window::count(run, WINDOW, place, outcome.is_bad());
+        window::count(&run, WINDOW, place, outcome.is_bad());
         let hot = &self.cell().hot;
         if outcome.is_bad() {
             self.judge_failure(numbers, generation, place, now);

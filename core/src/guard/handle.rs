@@ -4,6 +4,7 @@ use super::cell::GuardCell;
 use super::numbers::{Block, NO_RULES};
 use super::policy_stage::Bound;
 use crate::runtime::Shared;
+use crate::segment::View;
 use crate::segment::directory::Found;
 use crate::slot::lane::RunPlace;
 use std::ptr::null_mut;
@@ -15,7 +16,8 @@ const LIVE: u64 = u64::from_le_bytes(*b"tg_guard");
 #[repr(align(64))]
 pub struct Guard {
     pub(super) shared: &'static Shared,
-    pub(super) cell: *const GuardCell,
+    pub(super) view: View,
+    cell: *const GuardCell,
     pub(super) generation: u32,
     pub(super) place: RunPlace,
     /// [`LIVE`] until the handle ends: what is not a guard will hardly say so.
@@ -37,6 +39,7 @@ impl Guard {
         let cell = shared.segment().at::<GuardCell>(found.at)?;
         Some(Box::leak(Box::new(Guard {
             shared,
+            view: shared.segment().view(),
             cell,
             generation: found.generation,
             place: RunPlace(cell.cell.run.load(Relaxed)),
@@ -71,12 +74,18 @@ impl Guard {
     /// The numbers in force.
     #[inline(always)]
     pub(super) fn numbers(&self) -> &Block {
-        let turn = self.shared.segment().header().rules_turn.load(Acquire);
+        let turn = self.view.header().rules_turn.load(Acquire);
         let at = self.cell().cell.words[(turn & 1) as usize].load(Acquire);
-        match self.shared.segment().at::<Block>(at as u32) {
+        match self.view.at::<Block>(at as u32) {
             Some(block) => block,
             None => &NO_RULES,
         }
+    }
+
+    /// Now, in ns.
+    #[inline(always)]
+    pub(super) fn now(&self) -> u64 {
+        self.view.header().clock.now()
     }
 
     /// The epoch that permits given at `now` belong to. Each life of a cell begins elsewhere, so that a late exit of

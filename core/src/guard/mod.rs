@@ -12,6 +12,9 @@ pub mod permit;
 pub mod policy_stage;
 pub mod recount;
 pub mod stats;
+mod turned_away;
+
+pub(crate) use turned_away::bring_word_over;
 
 /// The stages, in pipeline order. Some come with later versions; their numbers are kept for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 /// Bytes of a block.
 pub const BYTES: usize = size_of::<Block>();
 
-const RATE_WORDS: usize = 7;
+const RATE_WORDS: usize = 9;
 
 /// A block: the tag, then plain numbers (see [`Numbers`]).
 #[repr(C, align(64))]
@@ -79,6 +79,42 @@ pub struct Rate {
     pub mode: Mode,
 }
 
+/// Modes of breaker, policy, concurrency (2 bits each), `on_fail` (bit 6), number of rates (from bit 8).
+#[derive(Clone, Copy, Debug)]
+pub struct Flags(u64);
+
+impl Flags {
+    /// Mode of the breaker.
+    #[inline(always)]
+    pub fn breaker(self) -> Mode {
+        mode(self.0)
+    }
+
+    /// Mode of the policy.
+    #[inline(always)]
+    pub fn policy(self) -> Mode {
+        mode(self.0 >> 2)
+    }
+
+    /// Mode of the concurrency limit.
+    #[inline(always)]
+    pub fn concurrency(self) -> Mode {
+        mode(self.0 >> 4)
+    }
+
+    /// Whether a policy that gives no answer lets pass.
+    #[inline(always)]
+    pub fn on_fail_allow(self) -> bool {
+        self.0 >> 6 & 1 == 1
+    }
+
+    /// How many rate limits there are.
+    #[inline(always)]
+    pub fn rates(self) -> usize {
+        ((self.0 >> 8) as usize & 7).min(MAX_RATES)
+    }
+}
+
 impl Block {
     /// The block's tag; 0: it is none.
     #[inline(always)]
@@ -91,40 +127,25 @@ impl Block {
         self.words[index].load(Relaxed)
     }
 
-    /// Modes: breaker, policy, concurrency (2 bits each), `on_fail` (bit 6), number of rates (from bit 8).
+    /// The modes, in one reading.
     #[inline(always)]
-    fn flags(&self) -> u64 {
-        self.word(0)
+    pub fn flags(&self) -> Flags {
+        Flags(self.word(0))
     }
 
     /// Mode of the breaker.
-    #[inline(always)]
     pub fn breaker_mode(&self) -> Mode {
-        mode(self.flags())
-    }
-
-    /// Mode of the policy.
-    #[inline(always)]
-    pub fn policy_mode(&self) -> Mode {
-        mode(self.flags() >> 2)
+        self.flags().breaker()
     }
 
     /// Mode of the concurrency limit.
-    #[inline(always)]
     pub fn concurrency_mode(&self) -> Mode {
-        mode(self.flags() >> 4)
-    }
-
-    /// Whether a policy that gives no answer lets pass.
-    #[inline(always)]
-    pub fn on_fail_allow(&self) -> bool {
-        self.flags() >> 6 & 1 == 1
+        self.flags().concurrency()
     }
 
     /// How many rate limits there are.
-    #[inline(always)]
     pub fn rate_count(&self) -> usize {
-        ((self.flags() >> 8) as usize & 7).min(MAX_RATES)
+        self.flags().rates()
     }
 
     /// The guard's time limit in ns; 0: none.
@@ -186,7 +207,7 @@ impl Block {
     /// One rate limit's mode.
     #[inline(always)]
     pub fn rate_mode(&self, index: usize) -> Mode {
-        mode(self.rates[index][6].load(Relaxed))
+        mode(self.rates[index][8].load(Relaxed))
     }
 
     /// One rate limit's numbers.
@@ -197,7 +218,7 @@ impl Block {
 
     /// Its numbers before the last change.
     pub fn bucket_before(&self, index: usize) -> Option<Bucket> {
-        Some(self.bucket_at(index, 3)).filter(|bucket| bucket.generation != 0)
+        Some(self.bucket_at(index, 4)).filter(|bucket| bucket.generation != 0)
     }
 
     #[inline(always)]
@@ -208,6 +229,7 @@ impl Block {
             interval: words[from].load(Relaxed),
             shift: (packed & 63) as u32,
             tolerance: words[from + 2].load(Relaxed),
+            unit: words[from + 3].load(Relaxed),
             generation: packed >> 8 & 15,
         }
     }
@@ -222,10 +244,10 @@ impl Block {
             })
         };
         Numbers {
-            breaker_mode: self.breaker_mode(),
-            policy_mode: self.policy_mode(),
-            concurrency_mode: self.concurrency_mode(),
-            on_fail_allow: self.on_fail_allow(),
+            breaker_mode: self.flags().breaker(),
+            policy_mode: self.flags().policy(),
+            concurrency_mode: self.flags().concurrency(),
+            on_fail_allow: self.flags().on_fail_allow(),
             timeout_ns: self.timeout_ns(),
             hold: self.hold(),
             max_hold_ns: self.word(15),
@@ -282,18 +304,11 @@ impl Block {
 }
 
 fn write_rate(to: &[AtomicU64; RATE_WORDS], rate: &Rate) {
-    let none = Bucket { interval: 0, shift: 0, tolerance: 0, generation: 0 };
+    let none = Bucket { interval: 0, shift: 0, unit: 0, tolerance: 0, generation: 0 };
     let before = rate.before.unwrap_or(none);
     let packed = |bucket: &Bucket| u64::from(bucket.shift) | bucket.generation << 8;
-    let words = [
-        rate.bucket.interval,
-        packed(&rate.bucket),
-        rate.bucket.tolerance,
-        before.interval,
-        packed(&before),
-        before.tolerance,
-        rate.mode as u64,
-    ];
+    let words_of = |bucket: &Bucket| [bucket.interval, packed(bucket), bucket.tolerance, bucket.unit];
+    let words = words_of(&rate.bucket).into_iter().chain(words_of(&before)).chain([rate.mode as u64]);
     for (to, from) in to.iter().zip(words) {
         to.store(from, Relaxed);
     }

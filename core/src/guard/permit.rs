@@ -2,7 +2,6 @@
 //! so that garbage, zeros and used permits are told from one that holds something.
 
 use super::handle::Guard;
-use crate::hash::mix;
 
 /// The life of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub struct Permit {
     pub(super) stage: u8,
     pub(super) flags: u8,
     pub(super) criticality: u8,
-    spare: [u64; 4],
+    pub(super) spare: [u64; 4],
 }
 
 const _: () = assert!(size_of::<Permit>() == 128);
@@ -49,6 +48,10 @@ const _: () = assert!(size_of::<Permit>() == 128);
 // SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
 unsafe impl Send for Permit {}
 
+/// A seal of no state: enter is beginning again.
+const AGAIN: u64 = u64::from_le_bytes(*b"tg_again");
+/// Makes zeros no seal.
+const SEAL: u64 = 0x9E37_79B9_7F4A_7C15;
 /// The breaker judges this call.
 pub(super) const JUDGED: u8 = 1;
 /// The call is a half-open probe.
@@ -93,6 +96,16 @@ impl Permit {
         self.route
     }
 
+    /// How often this enter has begun again, on a permit that is not sealed yet.
+    pub(super) fn again_count(&self) -> u64 {
+        if self.seal == AGAIN { self.cost } else { 0 }
+    }
+
+    /// Notes that it begins again.
+    pub(super) fn count_again(&mut self, tries: u64) {
+        (self.seal, self.cost) = (AGAIN, tries);
+    }
+
     /// Seals the permit in a state.
     #[inline(always)]
     pub(super) fn seal_as(&mut self, state: PermitState) {
@@ -102,8 +115,8 @@ impl Permit {
 
     #[inline(always)]
     fn expected(&self) -> u64 {
-        let place = (self.guard as u64).rotate_left(20) ^ self.token;
-        mix(place ^ self.start_ns.rotate_left(40) ^ u64::from(self.state)) | 1
+        let place = (self.guard as u64).rotate_left(8) ^ self.token.rotate_left(32);
+        SEAL ^ place ^ self.start_ns ^ u64::from(self.state)
     }
 
     /// The state, when the seal is whole.

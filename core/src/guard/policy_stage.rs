@@ -1,8 +1,10 @@
 //! The policy stage: finds the policy that the rules bind, shows it the call, obeys its verdict.
 
+use super::enter::shadowed;
 use super::handle::Guard;
 use super::numbers::Block;
-use super::{Call, cell};
+use super::turned_away::Ended;
+use super::{Call, Stage, cell};
 use crate::breaker::state::Breaker;
 use crate::concurrency::fixed::Held;
 use crate::policy::{MAX_ATTRIBUTES, Policy, RECORD_VERSION, Record, Verdict};
@@ -16,27 +18,47 @@ pub struct Bound(Option<Arc<dyn Policy>>);
 
 /// What the stage says.
 pub(super) enum Said {
-    /// Go on: wait in ns, route, and the generation that wants to observe.
-    Go { wait_ns: u64, route: u32, observer: u64 },
-    /// Refused: retry-after in ns, reason, observer.
-    Deny { retry_after_ns: u64, reason: u32, observer: u64 },
+    /// Go on.
+    Go(Go),
+    /// Refused; the generation that wants to hear of it.
+    Deny { ended: Ended, observer: u64 },
 }
 
-const PASS: Said = Said::Go { wait_ns: 0, route: 0, observer: 0 };
+/// How a call goes on.
+#[derive(Default)]
+pub(super) struct Go {
+    /// Time to wait first.
+    pub wait_ns: u64,
+    /// 0: none.
+    pub route: u32,
+    /// The generation that wants to hear of the call; 0: none does.
+    pub observer: u64,
+}
 
 impl Guard {
-    /// Asks the policy, if the rules bind one.
-    #[inline(always)]
-    pub(super) fn ask_policy(&self, numbers: &Block, run: &Run<'_>, call: &Call<'_>, now: u64, deadline: u64) -> Said {
-        if numbers.policy_mode() == Mode::Off {
-            return PASS;
+    /// Asks the policy that the rules bind, and does as its mode says.
+    #[inline(never)]
+    pub(super) fn ask_policy(&self, numbers: &Block, run: Run<'_>, call: &Call<'_>, now: u64, deadline: u64) -> Said {
+        let said = self.verdict(numbers, run, call, now, deadline);
+        if numbers.flags().policy() == Mode::Enforce {
+            return said;
         }
-        let Some(policy) = self.policy(numbers) else { return self.unanswered(numbers, run) };
+        match said {
+            Said::Go(go) => Said::Go(Go { observer: go.observer, ..Go::default() }),
+            Said::Deny { observer, .. } => {
+                shadowed(run, Stage::Policy);
+                Said::Go(Go { observer, ..Go::default() })
+            }
+        }
+    }
+
+    fn verdict(&self, numbers: &Block, run: Run<'_>, call: &Call<'_>, now: u64, deadline: u64) -> Said {
+        let Some(policy) = self.policy(numbers) else { return unanswered(numbers, run) };
         let record = self.record(numbers, call, now, deadline);
         let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
         match policy.decide(&record, attributes) {
-            (Some(verdict), observer) => said(verdict, observer),
-            (None, _) => self.unanswered(numbers, run),
+            (Some(verdict), observer) => said(verdict, observer, record.remaining_ns),
+            (None, _) => unanswered(numbers, run),
         }
     }
 
@@ -44,15 +66,6 @@ impl Guard {
     pub(super) fn tell_policy(&self, observer: u64, record: &Record, outcome: u8, duration_ns: u64) {
         if let Some(policy) = self.bound_policy() {
             policy.observe(observer, record, outcome, duration_ns);
-        }
-    }
-
-    #[cold]
-    fn unanswered(&self, numbers: &Block, run: &Run<'_>) -> Said {
-        run.add(cell::POLICY_FAILED, 1);
-        match numbers.on_fail_allow() {
-            true => PASS,
-            false => Said::Deny { retry_after_ns: 0, reason: 0, observer: 0 },
         }
     }
 
@@ -122,14 +135,29 @@ pub(super) fn key_hash(key: &[u8]) -> u64 {
     if key.is_empty() { 0 } else { crate::hash::fnv1a(key.iter().copied()) }
 }
 
-fn said(verdict: Verdict, observer: u64) -> Said {
+fn said(verdict: Verdict, observer: u64, remaining_ns: u64) -> Said {
     use crate::policy::Action::*;
     let argument = u64::from(verdict.argument);
+    let refused = |stage, retry_after_ns| {
+        let ended = Ended::Refused { stage, retry_after_ns, reason: verdict.reason.into() };
+        Said::Deny { ended, observer }
+    };
     match verdict.action {
-        Allow => Said::Go { wait_ns: 0, route: 0, observer },
-        Delay => Said::Go { wait_ns: argument * 1000, route: 0, observer },
-        Route => Said::Go { wait_ns: 0, route: verdict.argument, observer },
-        Deny => Said::Deny { retry_after_ns: argument * 1_000_000, reason: verdict.reason.into(), observer },
+        Allow => Said::Go(Go { observer, ..Go::default() }),
+        Delay if argument * 1000 >= remaining_ns => refused(Stage::Deadline, 0),
+        Delay => Said::Go(Go { wait_ns: argument * 1000, observer, ..Go::default() }),
+        Route => Said::Go(Go { route: verdict.argument, observer, ..Go::default() }),
+        Deny => refused(Stage::Policy, argument * 1_000_000),
+    }
+}
+
+/// No policy answered: `on_fail` does.
+#[cold]
+fn unanswered(numbers: &Block, run: Run<'_>) -> Said {
+    run.add(cell::POLICY_FAILED, 1);
+    match numbers.flags().on_fail_allow() {
+        true => Said::Go(Go::default()),
+        false => Said::Deny { ended: Ended::by(Stage::Policy), observer: 0 },
     }
 }
 

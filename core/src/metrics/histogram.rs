@@ -7,7 +7,7 @@
 //!
 //! Source of the mapping: the OpenTelemetry metrics data model, "exponential histogram".
 
-use crate::segment::{Offset, Segment};
+use crate::segment::{Offset, Segment, View};
 use crate::slot::lane::{PAGE_BYTES, PAGE_WORDS, Page, Run};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -90,7 +90,7 @@ pub fn upper_bound(bucket: usize) -> f64 {
 
 /// Records a value that is finite and not negative, at words `base`.. of the run.
 #[inline(always)]
-pub fn record(segment: &Segment, run: &Run<'_>, base: usize, value: f64) {
+pub fn record(view: View, run: &Run<'_>, base: usize, value: f64) {
     if !run.is_read() {
         return;
     }
@@ -98,7 +98,7 @@ pub fn record(segment: &Segment, run: &Run<'_>, base: usize, value: f64) {
     match bucket_of(value) {
         None => run.add(base + ZERO, 1),
         Some(bucket) => {
-            if let Some(page) = page(segment, run, base, bucket / PAGE_WORDS) {
+            if let Some(page) = page(&view, run, base, bucket / PAGE_WORDS) {
                 run.add_to(&page.0[bucket % PAGE_WORDS], 1);
             }
         }
@@ -106,11 +106,11 @@ pub fn record(segment: &Segment, run: &Run<'_>, base: usize, value: f64) {
 }
 
 #[inline(always)]
-fn page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
+fn page<'a>(view: &'a View, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
     let place = place_in(run.word(base + PLACES + page / 2), page);
-    match segment.at::<Page>(place) {
+    match view.at::<Page>(place) {
         Some(page) => Some(page),
-        None => make_page(segment, run, base, page),
+        None => make_page(view, run, base, page),
     }
 }
 
@@ -124,7 +124,7 @@ fn place_of(places: &[AtomicU64], page: usize) -> Offset {
 }
 
 #[cold]
-fn make_page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
+fn make_page<'a>(segment: &'a View, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
     let made = segment.alloc(PAGE_BYTES)?;
     let word = run.word(base + PLACES + page / 2);
     let shift = 32 * (page % 2);
@@ -141,12 +141,12 @@ fn make_page<'a>(segment: &'a Segment, run: &Run<'_>, base: usize, page: usize) 
 
 /// Gives the pages of a run back that goes to another cell; which of its words are places follows from
 /// the run's size.
-pub fn give_back_pages(segment: &Segment, run: &[AtomicU64]) {
+pub fn give_back_pages(view: &View, run: &[AtomicU64]) {
     let Some(base) = base_in(run.len()) else { return };
     for page in 0..PAGES {
         let place = place_of(&run[base + PLACES..], page);
         if place != 0 {
-            segment.free(place, PAGE_BYTES);
+            view.free(place, PAGE_BYTES);
         }
     }
 }

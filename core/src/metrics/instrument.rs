@@ -78,7 +78,8 @@ impl Handle {
 
     #[inline(always)]
     fn alive(&self, kind: Kind) -> std::result::Result<(), ErrorKind> {
-        let alive = self.life.load(Acquire) == LIVE + kind as u64 && self.cell().generation.load(Acquire) == self.generation;
+        let alive =
+            self.life.load(Acquire) == LIVE + kind as u64 && self.cell().generation.load(Acquire) == self.generation;
         if alive { Ok(()) } else { Err(ErrorKind::Closed) }
     }
 
@@ -160,7 +161,7 @@ impl Histogram {
         handle.alive(Kind::Histogram)?;
         let local = current(handle.shared);
         let run = local.run(handle.place, HISTOGRAM_RUN, &handle.cell().generation, handle.generation);
-        histogram::record(handle.shared.segment(), &run, VALUES, value);
+        histogram::record(handle.shared.segment().view(), &run, VALUES, value);
         Ok(())
     }
 

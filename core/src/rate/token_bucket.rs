@@ -22,6 +22,8 @@ pub struct Bucket {
     pub interval: u64,
     /// See `interval`.
     pub shift: u32,
+    /// Eighths of a nanosecond that one token takes, rounded up.
+    pub unit: u64,
     /// Time to fill an empty bucket, in eighths of a nanosecond.
     pub tolerance: u64,
     /// Which change of the rule these numbers are of: 1 to 15, in a circle. Words of another are stale.
@@ -51,7 +53,8 @@ impl Bucket {
         let interval = (ideal * f64::from(shift).exp2()) as u64;
         let tolerance = cost_of(interval, shift, burst);
         let possible = interval > 0 && burst > 0 && tolerance <= MAX_FILL;
-        possible.then_some(Bucket { interval, shift, tolerance: tolerance as u64, generation })
+        let unit = cost_of(interval, shift, 1) as u64;
+        possible.then_some(Bucket { interval, shift, unit, tolerance: tolerance as u64, generation })
     }
 
     /// Takes `cost` tokens at `now` (ns), or says why not.
@@ -64,8 +67,7 @@ impl Bucket {
     pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
         let _: Result<(), Refusal> = update(word, |seen| {
             let used = self.used(seen, now)?;
-            let cost = u64::try_from(cost_of(self.interval, self.shift, cost)).unwrap_or(u64::MAX);
-            Ok((self.word(now, used.saturating_sub(cost)), ()))
+            Ok((self.word(now, used.saturating_sub(self.time_of(cost))), ()))
         });
     }
 
@@ -73,15 +75,24 @@ impl Bucket {
     #[inline(always)]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
         let used = self.used(seen, now)?;
-        let cost = cost_of(self.interval, self.shift, cost);
-        if cost > u128::from(self.tolerance) {
+        let cost = self.time_of(cost);
+        if cost > self.tolerance {
             return Err(Refusal::Never);
         }
-        let next = used + cost as u64;
+        let next = used + cost;
         if next > self.tolerance {
             return Err(Refusal::Empty((next - self.tolerance).div_ceil(1 << FRACTION)));
         }
         Ok(self.word(now, next))
+    }
+
+    /// The time that `cost` tokens take, saturating.
+    #[inline(always)]
+    fn time_of(&self, cost: u64) -> u64 {
+        if cost == 1 {
+            return self.unit;
+        }
+        u64::try_from(cost_of(self.interval, self.shift, cost)).unwrap_or(u64::MAX)
     }
 
     /// How much of the tolerance is used at `now`: 0 is a full bucket. A word that lies further ahead than

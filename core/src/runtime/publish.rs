@@ -6,8 +6,8 @@
 use super::resolve::full;
 use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::bring_word_over;
 use crate::guard::cell::GuardCell;
-use crate::guard::enter::bring_word_over;
 use crate::guard::numbers::{self, Block, NO_RULES, Numbers, compile};
 use crate::rules::{self, GuardRules, Problem, Report, RuleSet};
 use crate::segment::Offset;

@@ -4,7 +4,7 @@
 //! is a Treiber stack whose head carries a count, so that a block that went and came back is not
 //! mistaken for one that stayed.
 
-use super::{Offset, Segment, Shared, UNIT};
+use super::{Offset, Segment, Shared, UNIT, View};
 use crate::word::{Word, update};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -44,18 +44,18 @@ pub fn class_of(bytes: usize) -> Option<usize> {
     (class < CLASSES).then_some(class)
 }
 
-impl Segment {
+impl View {
     /// A zeroed block of at least `bytes`, or None when there is no room.
     pub fn alloc(&self, bytes: usize) -> Option<Offset> {
         let class = class_of(bytes)?;
         let block = self.pop_free(class).or_else(|| self.bump(class))?;
-        for line in self.many::<Words>(block, 1 << class)? {
-            line.0.iter().for_each(|word| word.store(0, Relaxed));
+        for line in 0..1 << class {
+            self.at::<Words>(block + line)?.0.iter().for_each(|word| word.store(0, Relaxed));
         }
         Some(block)
     }
 
-    /// Gives back a block that [`Segment::alloc`] made for as many bytes.
+    /// Gives back a block that [`View::alloc`] made for as many bytes.
     pub fn free(&self, block: Offset, bytes: usize) {
         let (Some(class), Some(words)) = (class_of(bytes), self.at::<Words>(block)) else { return };
         let head = &self.header().alloc.free[class];
@@ -84,6 +84,18 @@ impl Segment {
             if after <= end { Ok((after, seen as Offset)) } else { Err(()) }
         };
         update(&arena.next_unit, step).ok()
+    }
+}
+
+impl Segment {
+    /// See [`View::alloc`].
+    pub fn alloc(&self, bytes: usize) -> Option<Offset> {
+        self.view().alloc(bytes)
+    }
+
+    /// See [`View::free`].
+    pub fn free(&self, block: Offset, bytes: usize) {
+        self.view().free(block, bytes);
     }
 }
 

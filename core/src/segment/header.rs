@@ -98,7 +98,7 @@ pub struct Layout {
 impl Layout {
     /// Lays the tables out; fails when they leave less than half of the segment.
     pub fn of(options: &SegmentOptions) -> Result<Layout> {
-        let bytes = options.bytes.next_multiple_of(4096);
+        let bytes = options.bytes.next_power_of_two();
         let slots = u64::from(options.max_threads) + 1;
         let lane_pages = ((bytes / 4096) as u32).clamp(64, 1 << 20).next_multiple_of(16);
         let buckets = (bytes / 8192).next_power_of_two().clamp(256, 1 << 20) as u32;

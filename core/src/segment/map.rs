@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 
 const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+/// Bytes mapped behind the segment, so that a masked offset near its end stays harmless.
+pub const TAIL: usize = 4096;
 const PREFIX: &str = "tidegate:";
 
 /// One shared mapping; unmapped when dropped.
@@ -20,15 +22,24 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
+    /// Maps a file of `len` bytes, with zeros of our own behind it.
     pub fn shared(file: &OwnedFd, len: usize) -> Result<Map> {
         let rw = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice, checked for failure.
-        let base =
-            unsafe { libc::mmap(null_mut(), len, rw, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd(), 0) };
-        if base == libc::MAP_FAILED {
-            return Err(Error::system("mapping the segment"));
+        let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: a new mapping at an address of the kernel's choice, then the file over its beginning; both
+        // checked for failure.
+        unsafe {
+            let base = libc::mmap(null_mut(), len + TAIL, rw, reserve, -1, 0);
+            if base == libc::MAP_FAILED {
+                return Err(Error::system("reserving addresses for the segment"));
+            }
+            let map = Map { base: base.cast(), len };
+            if libc::mmap(base, len, rw, flags, file.as_raw_fd(), 0) == libc::MAP_FAILED {
+                return Err(Error::system("mapping the segment"));
+            }
+            Ok(map)
         }
-        Ok(Map { base: base.cast(), len })
     }
 
     #[inline(always)]
@@ -52,7 +63,7 @@ impl Map {
 impl Drop for Map {
     fn drop(&mut self) {
         // SAFETY: ours, and nobody borrows it any longer.
-        unsafe { libc::munmap(self.base.cast(), self.len) };
+        unsafe { libc::munmap(self.base.cast(), self.len + TAIL) };
     }
 }
 
@@ -97,8 +108,9 @@ pub fn sealed_size(file: &OwnedFd) -> Result<usize> {
         if seals < 0 || libc::fstat(file.as_raw_fd(), &mut stat) != 0 {
             return Err(Error::system("reading the segment's seals"));
         }
-        if seals & SEALS != SEALS || stat.st_size < 1 << 20 {
-            let what = "this file is not a Tidegate segment: it is not sealed, or under 1 MiB";
+        let size = stat.st_size as u64;
+        if seals & SEALS != SEALS || size < 1 << 20 || !size.is_power_of_two() {
+            let what = "this file is not a Tidegate segment: it is not sealed, or of no size that one has";
             return Err(Error::new(ErrorKind::Invalid, what));
         }
         Ok(stat.st_size as usize)

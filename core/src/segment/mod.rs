@@ -28,7 +28,7 @@ pub type Offset = u32;
 pub struct SegmentOptions {
     /// Name under which the same process and its children find it; empty: private.
     pub name: String,
-    /// Bytes, 1 MiB to 64 GiB. Pages come as they are touched.
+    /// Bytes, 1 MiB to 64 GiB, rounded up to a power of two. Pages come as they are touched.
     pub bytes: u64,
     /// Thread slots, 1 to 1024. Threads beyond share one.
     pub max_threads: u32,
@@ -69,6 +69,40 @@ pub struct Segment {
     map: Map,
     /// A file description of this mapping's own, so that its locks die with it alone.
     file: OwnedFd,
+}
+
+/// Where a segment is mapped: what the hot path keeps at hand. A segment's size is a power of two, and some bytes are
+/// mapped behind it, so an offset only has to be masked to be safe, whatever another process wrote.
+#[derive(Clone, Copy)]
+pub struct View {
+    base: *mut u8,
+    mask: u32,
+}
+
+// SAFETY: shared memory, reached only through atomics.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    /// The header.
+    #[inline(always)]
+    pub fn header(&self) -> &Header {
+        // SAFETY: a map is at least as large as the header, page-aligned, and outlives its views.
+        unsafe { &*self.base.cast::<Header>() }
+    }
+
+    /// The cell at `offset`, masked into the segment; None for 0.
+    #[inline(always)]
+    pub fn at<T: Shared>(&self, offset: Offset) -> Option<&T> {
+        const { assert!(size_of::<T>() <= map::TAIL + UNIT) };
+        if offset == 0 {
+            return None;
+        }
+        // SAFETY: the masked offset lies within the map, whose tail holds what reaches over its end; 64-byte
+        // aligned, and `Shared` says that any bytes are a T.
+        Some(unsafe { &*self.base.add((offset & self.mask) as usize * UNIT).cast::<T>() })
+    }
 }
 
 /// A type that may be laid over bytes of the segment.
@@ -112,6 +146,12 @@ impl Segment {
         unsafe { &*self.map.base().cast::<Header>() }
     }
 
+    /// What the hot path needs to find cells. It must not outlive the segment.
+    #[inline(always)]
+    pub fn view(&self) -> View {
+        View { base: self.map.base(), mask: (self.map.len() / UNIT - 1) as u32 }
+    }
+
     /// The cell at `offset`, when it lies within the segment.
     #[inline(always)]
     pub fn at<T: Shared>(&self, offset: Offset) -> Option<&T> {
@@ -119,7 +159,6 @@ impl Segment {
     }
 
     /// `count` cells from `offset` on, when they lie within the segment.
-    #[inline(always)]
     pub fn many<T: Shared>(&self, offset: Offset, count: usize) -> Option<&[T]> {
         let start = offset as usize * UNIT;
         let end = start.checked_add(size_of::<T>().checked_mul(count)?)?;

@@ -7,7 +7,7 @@
 //! cell that is retired and used again starts from zero without anybody else's store.
 
 use super::thread;
-use crate::segment::{Offset, Segment, Shared};
+use crate::segment::{Offset, Segment, Shared, View};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Words of a page.
@@ -47,7 +47,7 @@ impl RunPlace {
 
 /// One slot's lane as its thread sees it.
 pub struct Lane {
-    segment: *const Segment,
+    view: View,
     table: *const Entry,
     pages: usize,
     /// Other threads write here too, so every change is a read-modify-write.
@@ -72,17 +72,12 @@ impl Lane {
     pub fn new(segment: &Segment, index: usize) -> Option<Lane> {
         let table = table(segment, index)?;
         let shared = index == thread::shared(segment);
-        Some(Lane { segment, table: table.as_ptr(), pages: table.len(), shared })
+        Some(Lane { view: segment.view(), table: table.as_ptr(), pages: table.len(), shared })
     }
 
     /// Whether threads share this lane.
     pub fn is_shared(&self) -> bool {
         self.shared
-    }
-
-    fn segment(&self) -> &Segment {
-        // SAFETY: `new` demands that the segment outlives the lane.
-        unsafe { &*self.segment }
     }
 
     /// The run at `place`, tagged as that of a cell in life `generation`. None when there is no room for its
@@ -98,7 +93,7 @@ impl Lane {
         if life.load(Acquire) != generation {
             return None;
         }
-        Some(retag(self.segment(), run, words, generation))
+        Some(retag(&self.view, run, words, generation))
     }
 
     #[inline(always)]
@@ -108,7 +103,7 @@ impl Lane {
         }
         // SAFETY: the index was just checked against the table's length.
         let entry = unsafe { &*self.table.add(place.page()) };
-        let page = match self.segment().at::<Page>(entry.0.load(Relaxed)) {
+        let page = match self.view.at::<Page>(entry.0.load(Relaxed)) {
             Some(page) => page,
             None => self.make_page(entry)?,
         };
@@ -118,12 +113,12 @@ impl Lane {
 
     #[cold]
     fn make_page(&self, entry: &Entry) -> Option<&Page> {
-        let made = self.segment().alloc(PAGE_BYTES)?;
+        let made = self.view.alloc(PAGE_BYTES)?;
         match entry.0.compare_exchange(0, made, AcqRel, Acquire) {
-            Ok(_) => self.segment().at(made),
+            Ok(_) => self.view.at(made),
             Err(other) => {
-                self.segment().free(made, PAGE_BYTES);
-                self.segment().at(other)
+                self.view.free(made, PAGE_BYTES);
+                self.view.at(other)
             }
         }
     }
@@ -194,9 +189,9 @@ impl<'a> Run<'a> {
 /// Clears what the run's former owner counted. On a shared lane two threads may do so at once when a
 /// recycled series is first used: what one counted in between may be lost, never invented.
 #[cold]
-fn retag<'a>(segment: &Segment, run: Run<'a>, words: usize, generation: u32) -> Run<'a> {
+fn retag<'a>(view: &View, run: Run<'a>, words: usize, generation: u32) -> Run<'a> {
     let words = run.words(words);
-    crate::metrics::histogram::give_back_pages(segment, words);
+    crate::metrics::histogram::give_back_pages(view, words);
     words[1..].iter().for_each(|word| word.store(0, Relaxed));
     words[0].store(u64::from(generation), Release);
     run

@@ -1,0 +1,190 @@
+//! The other end of entering: a stage refused, or the rules changed meanwhile. What was taken is given back.
+
+use super::cell::{MAX_RATES, REJECTED};
+use super::enter::give_place_back;
+use super::handle::Guard;
+use super::numbers::Block;
+use super::permit::{PROBE, Permit, PermitState};
+use super::{Call, NotEntered, Stage};
+use crate::breaker::state::{self, ProbeEnd};
+use crate::error::ErrorKind;
+use crate::policy::{RECORD_VERSION, Record};
+use crate::rate::token_bucket::Refusal;
+use crate::rules::Mode;
+use crate::runtime::current;
+use crate::slot::lane::Run;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// How often enter begins again when rules change under it, before it gives up.
+const TRIES: u64 = 16;
+
+/// Why an attempt ended without a permit.
+#[derive(Clone, Copy)]
+pub(super) enum Ended {
+    /// A stage refused: when to come back, and its own reason.
+    Refused { stage: Stage, retry_after_ns: u64, reason: u32 },
+    /// The numbers were replaced meanwhile.
+    Again,
+}
+
+impl Ended {
+    /// A refusal of which no more is known.
+    pub(super) fn by(stage: Stage) -> Ended {
+        Ended::Refused { stage, retry_after_ns: 0, reason: 0 }
+    }
+}
+
+/// An attempt, and what it has taken.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    pub(super) guard: &'static Guard,
+    pub(super) numbers: &'a Block,
+    pub(super) tag: u64,
+    pub(super) run: Run<'a>,
+    pub(super) now: u64,
+    pub(super) cost: u64,
+    /// [`PROBE`] when the call is one, and the breaker's generation.
+    pub breaker: u8,
+    pub breaker_generation: u16,
+    /// The policy generation that wants to hear of the call.
+    pub observer: u64,
+    /// The epoch of its place in flight.
+    pub place: Option<u16>,
+    /// How many rate limits it passed.
+    pub rates: usize,
+}
+
+impl<'a> Taken<'a> {
+    /// An attempt at its start.
+    #[inline(always)]
+    pub(super) fn nothing(guard: &'static Guard, numbers: &'a Block, run: Run<'a>, now: u64, cost: u64) -> Self {
+        let (tag, place) = (numbers.tag(), None);
+        Taken { guard, numbers, tag, run, now, cost, breaker: 0, breaker_generation: 0, observer: 0, place, rates: 0 }
+    }
+
+    /// Whether the numbers and the guard are still what they were.
+    #[inline(always)]
+    pub(super) fn is_current(&self) -> bool {
+        self.numbers.tag() == self.tag && self.guard.is_alive()
+    }
+
+    /// A rate limit said no, or is of other numbers.
+    #[cold]
+    pub(super) fn refused_by_rate(
+        self,
+        refusal: Refusal,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let retry_after_ns = match refusal {
+            Refusal::Empty(ns) => ns,
+            Refusal::Never => u64::MAX,
+            Refusal::Stale => {
+                self.bring_over(self.rates);
+                return self.turn_away(Ended::Again, call, permit);
+            }
+        };
+        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: self.rates as u32 };
+        self.turn_away(ended, call, permit)
+    }
+
+    /// Gives all back, then refuses, or begins again when the rules changed.
+    #[cold]
+    pub(super) fn turn_away(self, ended: Ended, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        self.give_all_back();
+        match ended {
+            Ended::Refused { stage, retry_after_ns, reason } if self.is_current() => {
+                self.run.add(REJECTED + stage as usize, 1);
+                *permit = Permit {
+                    guard: self.guard,
+                    token: current(self.guard.shared).token,
+                    start_ns: self.now,
+                    stage: stage as u8,
+                    retry_after_ns,
+                    reason,
+                    ..Permit::default()
+                };
+                permit.seal_as(PermitState::Refused);
+                Err(NotEntered::Refused(stage))
+            }
+            _ => self.again(call, permit),
+        }
+    }
+
+    /// Begins again; a permit that was begun too often counts its tries in its reason.
+    fn again(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let tries = permit.again_count() + 1;
+        *permit = Permit::default();
+        if !self.guard.is_alive() {
+            return Err(NotEntered::Failed(ErrorKind::Closed));
+        }
+        if tries > TRIES {
+            return Err(NotEntered::Failed(ErrorKind::Busy));
+        }
+        permit.count_again(tries);
+        self.guard.pass(current(self.guard.shared), call, permit)
+    }
+
+    /// Gives back everything, in the order opposite to that of the stages.
+    fn give_all_back(&self) {
+        let (cell, rates) = (&self.guard.cell().hot, self.rates.min(self.numbers.rate_count()).min(MAX_RATES));
+        for index in (0..rates).rev().filter(|&index| self.numbers.rate_mode(index) == Mode::Enforce) {
+            self.numbers.bucket(index).give_back(&cell.rates[index], self.now, self.cost);
+        }
+        if let Some(epoch) = self.place {
+            give_place_back(self.guard, self.run, epoch.into());
+        }
+        if self.observer != 0 {
+            self.guard.tell_policy(self.observer, &empty_record(self.now, self.cost), 255, 0);
+        }
+        if self.breaker & PROBE != 0 {
+            let (timing, generation) = (self.numbers.timing(), self.breaker_generation.into());
+            let unjudged = ProbeEnd::Unjudged;
+            state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
+        }
+    }
+
+    /// Brings a word over that is of other numbers, unless it is ours that are old.
+    fn bring_over(&self, index: usize) {
+        if std::ptr::eq(self.guard.numbers(), self.numbers) {
+            bring_word_over(&self.guard.cell().hot.rates[index], self.numbers, index, self.now);
+        }
+    }
+}
+
+/// Makes a rate's word one of these numbers: rescaled from those before the last change, so that the tokens stay;
+/// full when it is of older ones still (a publisher died before it brought the words over).
+pub(crate) fn bring_word_over(word: &AtomicU64, numbers: &Block, index: usize, now: u64) {
+    let bucket = numbers.bucket(index);
+    let seen = word.load(Acquire);
+    if bucket.owns(seen) {
+        return;
+    }
+    let next = match numbers.bucket_before(index) {
+        Some(before) if before.owns(seen) => bucket.rescale(&before, seen, now),
+        _ => 0,
+    };
+    // Failing means that another was faster, or took a token meanwhile; whoever meets the word again tries again.
+    let _ = word.compare_exchange(seen, next, AcqRel, Acquire);
+}
+
+/// The record of a call of which no more is known.
+fn empty_record(now_ns: u64, cost: u64) -> Record {
+    Record {
+        size: size_of::<Record>() as u16,
+        version: RECORD_VERSION,
+        now_ns,
+        remaining_ns: u64::MAX,
+        cost: u32::try_from(cost).unwrap_or(u32::MAX),
+        ..Record::default()
+    }
+}
+
+/// The record of a call that was decided, as far as the permit remembers it.
+pub(super) fn record_of(permit: &Permit) -> Record {
+    Record {
+        criticality: permit.criticality.into(),
+        key_hash: permit.key_hash,
+        ..empty_record(permit.start_ns, permit.cost)
+    }
+}
