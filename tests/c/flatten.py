@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Writes the vectors under a folder as lines that vectors.c reads: one step a line, fields parted by tabs."""
+
+import json
+import sys
+from pathlib import Path
+
+OUTCOMES = ["success", "failure", "timeout", "overloaded", "cancelled", "ignored"]
+# vectors.c reads at most 64 fields a line.
+MOST_VALUES = 50
+FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "timeout_ns", "retry_after_ns", "outcome",
+          "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
+          "n", "value", "expect"}
+
+
+def line(*fields):
+    texts = ["-" if field is None else str(field) for field in fields]
+    if any(c in text for text in texts for c in "\t\n"):
+        raise ValueError(f"a field holds a tab or a line's end: {texts}")
+    print("\t".join(texts))
+
+
+def compact(document):
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+def enter(s):
+    line("enter", s["guard"], s.get("as"), s.get("cost"), s.get("timeout_ns"), s.get("key"), s.get("expect"),
+         s.get("retry_after_ns"))
+
+
+def stats(s):
+    calls = [s.get("calls", {}).get(outcome) for outcome in OUTCOMES]
+    line("stats", s["guard"], s.get("breaker"), s.get("inflight"), s.get("limit"), *calls)
+
+
+def count(s):
+    labels = [part for label in s.get("labels", {}).items() for part in label]
+    line("count", s["counter"], s["n"], s.get("value"), *labels)
+
+
+def record(s):
+    for start in range(0, len(s["values"]), MOST_VALUES):
+        line("record", s["histogram"], *s["values"][start:start + MOST_VALUES])
+
+
+OPS = {
+    "enter": enter,
+    "exit": lambda s: line("exit", s["permit"], s["outcome"], s.get("expect")),
+    "rules": lambda s: line("rules", compact(s["rules"]), s.get("expect")),
+    "stats": stats,
+    "record": record,
+    "quantile": lambda s: line("quantile", s["histogram"], s["q"], s["expect"], s.get("rel")),
+    "count": count,
+}
+
+
+def flatten(path, root):
+    vector = json.loads(path.read_text())
+    line("open", path.relative_to(root), vector.get("start_ns", 0))
+    if "rules" in vector:
+        line("rules", compact(vector["rules"]), "TG_OK")
+    for guard in vector.get("guards", []):
+        line("guard", guard)
+    for number, step in enumerate(vector["steps"]):
+        unknown = step.keys() - FIELDS
+        if unknown:
+            raise ValueError(f"{path}: step {number}: unknown {unknown}")
+        line("step", number)
+        if "at_ns" in step:
+            line("at", step["at_ns"])
+        OPS[step["op"]](step)
+    line("end")
+
+
+def main():
+    root = Path(sys.argv[1])
+    for path in sorted(root.rglob("*.json")):
+        flatten(path, root)
+
+
+if __name__ == "__main__":
+    main()

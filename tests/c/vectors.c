@@ -1,0 +1,172 @@
+/*
+ * Runs tests/vectors through the C interface. Standard input holds the vectors as flatten.py writes them: one step a
+ * line, fields parted by tabs; "-" is a field that is not there.
+ */
+#include "support.h"
+
+enum { MOST_FIELDS = 64, MOST_PERMITS = 512 };
+
+typedef struct named_permit { char name[64]; tg_permit permit; } named_permit;
+
+static tg_runtime *rt;
+static named_permit permits[MOST_PERMITS];
+static int permit_count, passed, failed;
+static char vector[256], step[16];
+static char *fields[MOST_FIELDS];
+static int field_count;
+
+static bool has(int field) { return field < field_count && strcmp(fields[field], "-") != 0; }
+static tg_str text(int field) { return has(field) ? str(fields[field]) : (tg_str){ NULL, 0 }; }
+static uint64_t number(int field) { return has(field) ? strtoull(fields[field], NULL, 10) : 0; }
+static double real(int field) { return strtod(fields[field], NULL); }
+
+static void fault(const char *what, const char *got, const char *want) {
+  char line[1024];
+  snprintf(line, sizeof line, "%s, step %s: %s is %.200s, want %.200s", vector, step, what, got, want);
+  check_fault(__FILE__, __LINE__, line);
+}
+
+static void expect_status(tg_status got, int field) {
+  const char *want = has(field) ? fields[field] : "TG_OK";
+  if (strcmp(tg_status_name(got), want) != 0) fault("status", tg_status_name(got), want);
+}
+
+static void expect_number(const char *what, uint64_t got, int field) {
+  if (!has(field) || got == number(field)) return;
+  char is[32];
+  snprintf(is, sizeof is, "%" PRIu64, got);
+  fault(what, is, fields[field]);
+}
+
+static tg_permit *permit_named(const char *name) {
+  for (int i = 0; i < permit_count; i++)
+    if (strcmp(permits[i].name, name) == 0) return &permits[i].permit;
+  REQUIRE(permit_count < MOST_PERMITS);
+  snprintf(permits[permit_count].name, sizeof permits->name, "%s", name);
+  memset(&permits[permit_count].permit, 0, sizeof(tg_permit));
+  return &permits[permit_count++].permit;
+}
+
+/* open <name> <start_ns> */
+static void op_open(void) {
+  tg_options options = TG_OPTIONS_INIT;
+  options.clock = TG_CLOCK_VIRTUAL;
+  options.virtual_start_ns = number(2);
+  snprintf(vector, sizeof vector, "%s", fields[1]);
+  permit_count = 0;
+  atomic_store(&check_faults, 0);
+  REQUIRE(tg_runtime_open(&options, &rt, NULL) == TG_OK);
+}
+
+static void op_end(void) {
+  bool good = atomic_load(&check_faults) == 0;
+  printf("%s %s\n", good ? "ok    " : "FAILED", vector);
+  *(good ? &passed : &failed) += 1;
+  CHECK_STATUS(tg_runtime_close(rt), TG_OK);
+}
+
+static void op_guard(void) { guard_of(rt, fields[1]); }
+
+/* at <ns> */
+static void op_at(void) { expect_status(tg_clock_set(rt, number(1)), MOST_FIELDS); }
+
+/* rules <json> <expect> */
+static void op_rules(void) { expect_status(tg_rules_apply(rt, fields[1], strlen(fields[1]), NULL), 2); }
+
+/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> */
+static void op_enter(void) {
+  tg_call call = TG_CALL_INIT;
+  tg_permit unnamed, *permit = has(2) ? permit_named(fields[2]) : &unnamed;
+  call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
+  expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
+  expect_number("retry after", tg_permit_retry_after(permit), 7);
+}
+
+static tg_outcome outcome_named(const char *name) {
+  static const char *const names[] = { "success", "failure", "timeout", "overloaded", "cancelled", "ignored" };
+  for (int i = 0; i < 6; i++)
+    if (strcmp(names[i], name) == 0) return i;
+  REQUIRE(!"an outcome");
+  return -1;
+}
+
+/* exit <permit> <outcome> <expect> */
+static void op_exit(void) { expect_status(tg_guard_exit(permit_named(fields[1]), outcome_named(fields[2])), 3); }
+
+/* stats <guard> <breaker> <inflight> <limit> <calls by outcome>... */
+static void op_stats(void) {
+  static const char *const breakers[] = { "disabled", "closed", "open", "half_open" };
+  tg_guard_stats stats = stats_of(guard_of(rt, fields[1]));
+  const char *breaker = stats.breaker < 4 ? breakers[stats.breaker] : "?";
+  if (has(2) && strcmp(breaker, fields[2]) != 0) fault("breaker", breaker, fields[2]);
+  expect_number("inflight", stats.inflight, 3);
+  expect_number("limit", stats.limit, 4);
+  for (int i = 0; i < 6; i++) expect_number("calls", stats.calls[i], 5 + i);
+}
+
+static const tg_histogram *histogram_named(const char *name) {
+  const tg_histogram *histogram = NULL;
+  tg_instrument desc = described(name);
+  CHECK_STATUS(tg_histogram_resolve(rt, &desc, &histogram, NULL), TG_OK);
+  return histogram;
+}
+
+/* record <histogram> <value>... */
+static void op_record(void) {
+  const tg_histogram *histogram = histogram_named(fields[1]);
+  for (int i = 2; i < field_count; i++) CHECK_STATUS(tg_histogram_record(histogram, real(i)), TG_OK);
+}
+
+/* quantile <histogram> <q> <expect> <rel> */
+static void op_quantile(void) {
+  double got = -1;
+  CHECK_STATUS(tg_histogram_quantile(histogram_named(fields[1]), real(2), &got), TG_OK);
+  double off = got > real(3) ? got - real(3) : real(3) - got;
+  char is[64];
+  snprintf(is, sizeof is, "%.9g", got);
+  if (off > (has(4) ? real(4) : 0) * real(3)) fault("quantile", is, fields[3]);
+}
+
+/* count <counter> <n> <value> <label name> <label value>... */
+static void op_count(void) {
+  tg_label labels[8];
+  tg_instrument desc = described(fields[1]);
+  const tg_counter *counter = NULL;
+  uint64_t value = 0;
+  for (int i = 4; i + 1 < field_count; i += 2) labels[desc.label_count++] = (tg_label){ text(i), text(i + 1) };
+  desc.labels = labels;
+  CHECK_STATUS(tg_counter_resolve(rt, &desc, &counter, NULL), TG_OK);
+  CHECK_STATUS(tg_counter_add(counter, number(2)), TG_OK);
+  CHECK_STATUS(tg_counter_value(counter, &value), TG_OK);
+  expect_number("counter", value, 3);
+}
+
+static void op_step(void) { snprintf(step, sizeof step, "%s", fields[1]); }
+
+static const struct { const char *name; void (*run)(void); } ops[] = {
+  { "open", op_open },   { "end", op_end },     { "step", op_step },     { "guard", op_guard },       { "at", op_at },
+  { "rules", op_rules }, { "enter", op_enter }, { "exit", op_exit },     { "stats", op_stats },       { "record", op_record },
+  { "count", op_count }, { "quantile", op_quantile },
+};
+
+static void run(char *line) {
+  field_count = 0;
+  for (char *field; (field = strsep(&line, "\t")) != NULL && field_count < MOST_FIELDS;) fields[field_count++] = field;
+  for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+    if (strcmp(ops[i].name, fields[0]) == 0) return ops[i].run();
+  }
+  fault("op", fields[0], "one that is known");
+  exit(2);
+}
+
+int main(void) {
+  char *line = NULL;
+  size_t room = 0;
+  for (ssize_t len; (len = getline(&line, &room, stdin)) > 0;) {
+    line[len - 1] = 0;
+    run(line);
+  }
+  free(line);
+  printf("vectors: %d passed, %d failed\n", passed, failed);
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
