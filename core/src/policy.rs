@@ -89,7 +89,7 @@ pub struct Verdict {
 /// A loaded policy, bound to guards by name. It outlives swaps of its module.
 pub trait Policy: Send + Sync {
     /// **Hot.** Decides one call. `None`: no answer was to be had (and was counted by the host).
-    /// The second value is the generation that answered, for [`Policy::observe`]; 0 when that
+    /// The second value stands for the generation that answered, for [`Policy::observe`]; 0 when that
     /// generation does not want to observe.
     fn decide(&self, record: &Record, attributes: &[Attribute<'_>]) -> (Option<Verdict>, u64);
 
@@ -105,4 +105,10 @@ pub trait PolicyHost: Send + Sync {
     fn find(&self, name: &str) -> Option<Arc<dyn Policy>>;
     /// Counts up whenever `find` may answer differently than before.
     fn epoch(&self) -> u64;
+    /// The id of an attribute's name, the same one for callers and policies; from 1 up. `None`: the name is empty or
+    /// too long, or there are too many, or this host knows no attributes.
+    fn attribute_id(&self, name: &str) -> Option<u32> {
+        let _ = name;
+        None
+    }
 }

@@ -5,7 +5,7 @@ use crate::instance::{Failure, Instance};
 use crate::place::{Place, Seat};
 use crate::state::PolicyState;
 use crate::swap::Cold;
-use crate::thread::Slot;
+use crate::thread::{Pin, Slot};
 use crate::ticker;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -97,6 +97,39 @@ impl Entry {
     fn no_instance(&self) -> (Option<Verdict>, u64) {
         self.counts.failures[Cause::NoInstance.index()].fetch_add(1, Relaxed);
         (None, 0)
+    }
+
+    /// Pins the slot to the place that serves. `None`: there is none, or this thread is in a guest.
+    #[inline]
+    fn enter(&self, slot: Slot) -> Option<(Pin, u64)> {
+        loop {
+            let word = self.current.load(Acquire);
+            if word == 0 {
+                return None;
+            }
+            let place = &self.places[place_of(word)];
+            let pin = slot.pin(place.address())?;
+            if self.current.load(SeqCst) != word {
+                // Swapped in between: the pin may have kept the collector from its work.
+                drop(pin);
+                ticker::collect_soon();
+            } else if !place.quarantined.load(Relaxed) {
+                return Some((pin, word));
+            } else {
+                drop(pin);
+                self.step_back(word).then_some(())?;
+            }
+        }
+    }
+
+    /// Makes the instance of the calling thread, whose slot it is. False when that failed, and was counted.
+    pub fn prepare(&self, slot: Slot) -> bool {
+        let Some((_pin, word)) = self.enter(slot) else {
+            return false;
+        };
+        let place = &self.places[place_of(word)];
+        // SAFETY: this thread has the slot, is pinned to the place and saw it open.
+        unsafe { self.seated(place, place.seat(slot.index()), 0) }.is_some()
     }
 
     /// Asks the instance of this thread. The caller is pinned to `place` and saw it serving.
@@ -254,32 +287,16 @@ impl Policy for Entry {
         let Some(slot) = Slot::own() else {
             return self.no_instance();
         };
-        loop {
-            let word = self.current.load(Acquire);
-            let place = &self.places[place_of(word)];
-            let Some(pin) = slot.pin(place.address()).filter(|_| word != 0) else {
-                return self.no_instance();
-            };
-            if self.current.load(SeqCst) != word {
-                // Swapped in between: the pin may have kept the collector from its work.
-                drop(pin);
-                ticker::collect_soon();
-                continue;
-            }
-            if place.quarantined.load(Relaxed) {
-                drop(pin);
-                if self.step_back(word) {
-                    continue;
-                }
-                return self.no_instance();
-            }
-            let answer = self.decide_in(place, slot, generation_of(word), record, attributes);
-            drop(pin);
-            if self.current.load(Relaxed) != word {
-                ticker::collect_soon();
-            }
-            return answer;
+        let Some((pin, word)) = self.enter(slot) else {
+            return self.no_instance();
+        };
+        let place = &self.places[place_of(word)];
+        let answer = self.decide_in(place, slot, generation_of(word), record, attributes);
+        drop(pin);
+        if self.current.load(Relaxed) != word {
+            ticker::collect_soon();
         }
+        answer
     }
 
     fn observe(&self, token: u64, record: &Record, outcome: u8, duration_ns: u64) {

@@ -125,6 +125,18 @@ impl Host {
         Ok(self.entry(name)?.state.log.read())
     }
 
+    /// Does now what this thread's first call of each policy would do first: takes the thread's slot, lets the engine
+    /// look at its alternate signal stack (which is the same afterwards), and makes its instances. Policies loaded
+    /// later bring theirs along. False when something was not to be had; a call would try again.
+    pub fn prepare_thread(&self) -> bool {
+        let Ok(policies) = lock::cold(&self.policies, WHAT) else {
+            return false;
+        };
+        let entries: Vec<_> = policies.values().cloned().collect();
+        drop(policies);
+        crate::thread::Slot::own().is_some_and(|slot| entries.iter().all(|entry| entry.prepare(slot)))
+    }
+
     /// Frees what can be freed now, instead of soon: old generations whose last call has ended, and
     /// the instances of threads that have.
     pub fn collect(&self) {
@@ -175,11 +187,8 @@ impl PolicyHost for Host {
     fn epoch(&self) -> u64 {
         self.epoch.load(Acquire)
     }
-}
 
-/// Does now what a thread's first policy call would do first: takes its slot, and lets the engine
-/// look at the thread's alternate signal stack, which is the same afterwards. False when there are
-/// more than [`THREADS_MAX`](crate::THREADS_MAX) threads or the system refused.
-pub fn prepare_thread() -> bool {
-    crate::thread::Slot::own().is_some()
+    fn attribute_id(&self, name: &str) -> Option<u32> {
+        Host::attribute_id(self, name).ok()
+    }
 }

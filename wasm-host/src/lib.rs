@@ -52,7 +52,7 @@ pub use arena::{ARENA_BYTES, VALUE_MAX_BYTES};
 pub use attributes::ATTRIBUTES_MAX;
 pub use error::{Cause, Phase, PolicyError};
 pub use figures::{ACTIONS, Figures};
-pub use host::{Host, POLICIES_MAX, prepare_thread};
+pub use host::{Host, POLICIES_MAX};
 pub use kv::KEYS_MAX;
 pub use log::{LOG_LINE_BYTES, LOG_LINES, LogLine};
 pub use options::{DEADLINE_MAX_NS, INIT_DEADLINE_NS, MEMORY_MAX_BYTES, MODULE_MAX_BYTES, NAME_MAX_BYTES, Options};

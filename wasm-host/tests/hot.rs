@@ -50,6 +50,19 @@ fn no_allocation() {
     assert_eq!(ASKED.get(), before);
 }
 
+#[test]
+fn no_allocation_in_the_first_call_of_a_prepared_thread() {
+    let (host, policy) = host_with(&denies_and_observes(1));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            assert!(host.prepare_thread());
+            let before = ASKED.get();
+            calls(&*policy, 1);
+            assert_eq!(ASKED.get(), before);
+        });
+    });
+}
+
 /// After a swap too: the loading thread has made this thread's next instance.
 #[test]
 fn no_allocation_after_a_swap() {

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn rubbish_is_no_field() {
-        for rubbish in ["", "{", "\"", "{\"a\"", "{\"a\":", "{\"a\\", "\\\"a\":1", "{\"a\":99999999999999999999}"] {
+        for rubbish in ["", "{", "\"", "{\"a\"", "{\"a\":", "{\"a\\", "{\"a\":99999999999999999999}"] {
             assert_eq!(Config::new(rubbish.as_bytes()).number("a", 7), 7, "{rubbish}");
         }
         assert_eq!(Config::new(b"{\"a\":\"open").text("a"), Some(&b"open"[..]));

@@ -6,8 +6,10 @@ use crate::record::{Call, Record};
 use crate::{ARENA_BYTES, Policy};
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
+#[cfg(target_family = "wasm")]
 use core::panic::PanicInfo;
 
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "for the panic handler"))]
 const LINE_BYTES: usize = 240;
 
 /// The region that the host writes calls into.
@@ -92,22 +94,22 @@ pub unsafe fn observe<P: Policy>(cell: &Cell<P>, record: *const Record, outcome:
 }
 
 /// Logs what a panic says, and traps.
+#[cfg(target_family = "wasm")]
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
     let mut line = Line { bytes: [0; LINE_BYTES], length: 0 };
     let _ = write!(line, "{info}");
     log(Level::Error, line.text());
-    #[cfg(target_family = "wasm")]
-    core::arch::wasm32::unreachable();
-    #[cfg(not(target_family = "wasm"))]
-    loop {}
+    core::arch::wasm32::unreachable()
 }
 
 /// A line that takes what fits.
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "for the panic handler"))]
 struct Line {
     bytes: [u8; LINE_BYTES],
     length: usize,
 }
 
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "for the panic handler"))]
 impl Line {
     fn text(&self) -> &str {
         let whole = &self.bytes[..self.length];

@@ -1,6 +1,6 @@
 //! Write Tidegate policies in Rust.
 //!
-//! ```ignore
+//! ```text
 //! #![no_std]
 //! use tidegate_policy::{Call, Config, Init, Policy, Verdict, policy};
 //!
@@ -33,8 +33,11 @@ mod record;
 mod verdict;
 
 pub use config::Config;
+#[cfg(target_family = "wasm")]
 #[doc(hidden)]
-pub use export::{Arena, Cell, decide, init, observe, panicked};
+pub use export::panicked;
+#[doc(hidden)]
+pub use export::{Arena, Cell, decide, init, observe};
 pub use host::{Attribute, Counter, Init, Level, Limiter, log, now_ns, numbers};
 pub use record::{Call, Record};
 pub use verdict::Verdict;
