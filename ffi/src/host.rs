@@ -42,7 +42,7 @@ mod with_wasm {
         }
 
         pub fn prepare_thread(&self) {
-            tidegate_wasm_host::prepare_thread();
+            self.0.prepare_thread();
         }
 
         pub fn load(&self, name: &str, load: &Load<'_>) -> Result<()> {
