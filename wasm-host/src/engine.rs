@@ -54,7 +54,9 @@ fn config() -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(None)
-        .generate_address_map(false);
+        .generate_address_map(false)
+        // Registered frames would slow down every exception of a C++ host; no guest is unwound through.
+        .native_unwind_info(false);
     restrict_features(&mut config);
     config
 }

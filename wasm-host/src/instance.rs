@@ -24,6 +24,12 @@ pub(crate) struct Instance {
     observe: Option<TypedFunc<(u32, i32, i64), ()>>,
 }
 
+/// Instances are made by one thread for another, and freed by a third.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Instance>();
+};
+
 impl Instance {
     /// Instantiates, finds the arena, and initialises with the generation's configuration.
     pub fn new(generation: &Generation, host: Arc<PolicyState>) -> Result<Self, PolicyError> {
