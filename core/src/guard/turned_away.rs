@@ -77,7 +77,11 @@ impl<'a> Taken<'a> {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         let retry_after_ns = match refusal {
-            Refusal::Empty(ns) => ns,
+            Refusal::Empty(ns) => {
+                let word = &self.guard.cell().hot.rates[self.rates % MAX_RATES];
+                self.numbers.bucket(self.rates).rebase(word, self.guard.now());
+                ns
+            }
             Refusal::Never => u64::MAX,
             Refusal::Stale => {
                 self.bring_over(self.rates);

@@ -103,8 +103,13 @@ impl Bucket {
         if generation != self.generation {
             return if generation == 0 { Ok(0) } else { Err(Refusal::Stale) };
         }
-        let ahead = (seen.wrapping_sub(now << FRACTION) << 4) as i64 >> 4;
-        Ok((ahead.max(0) as u64).min(self.tolerance))
+        Ok((self.ahead(seen, now).max(0) as u64).min(self.tolerance))
+    }
+
+    /// How far the word lies ahead of `now`, in eighths of a nanosecond, modulo 2⁶⁰.
+    #[inline(always)]
+    fn ahead(&self, seen: u64, now: u64) -> i64 {
+        (seen.wrapping_sub(now << FRACTION) << 4) as i64 >> 4
     }
 
     #[inline(always)]
@@ -115,6 +120,16 @@ impl Bucket {
     /// Whether a word is of these numbers; one that nobody has touched is of any.
     pub fn owns(&self, word: u64) -> bool {
         word >> TIME_BITS == self.generation || word >> TIME_BITS == 0
+    }
+
+    /// Brings a word to `now` that lies further ahead than a bucket can be, because time went back: it is empty now, and
+    /// fills from now on. `now` must be read anew for this, or a late thread would take time back that has passed.
+    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
+        let seen = word.get();
+        if seen >> TIME_BITS == self.generation && self.ahead(seen, now) > self.tolerance as i64 {
+            // Failing means that another did it, or time went on.
+            let _ = word.swap_if(seen, self.word(now, self.tolerance));
+        }
     }
 
     /// The used share of the burst, in thousandths.
@@ -187,7 +202,11 @@ mod tests {
         let (rule, word) = (bucket(10.0, 5), AtomicU64::new(0));
         assert_eq!(rule.take(&word, 3600 * SECOND, 5), Ok(()));
         assert_eq!(rule.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
-        assert_eq!(rule.take(&word, SECOND / 10, 1), Err(Refusal::Empty(SECOND / 10)), "a refusal leaves the word");
+        rule.rebase(&word, 0);
+        assert_eq!(rule.take(&word, SECOND / 10 - 1, 1), Err(Refusal::Empty(1)));
+        assert_eq!(rule.take(&word, SECOND / 10, 1), Ok(()));
+        rule.rebase(&word, SECOND / 10);
+        assert_eq!(rule.take(&word, SECOND / 10, 1), Err(Refusal::Empty(SECOND / 10)), "nothing to rebase");
     }
 
     #[test]
