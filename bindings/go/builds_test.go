@@ -2,6 +2,7 @@ package tidegate_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -52,10 +53,21 @@ func TestExampleServerIsGuardedAsTheReadmeSays(t *testing.T) {
 func TestExampleServerLinkedStaticallyNeedsNoFileOfOurs(t *testing.T) {
 	needBuilds(t)
 	program := filepath.Join(t.TempDir(), "server")
-	goTool(t, nil, "build", "-tags", "tidegate_static", "-o", program, "./examples/server")
+	goTool(t, []string{staticLibrary(t)}, "build", "-tags", "tidegate_static", "-o", program, "./examples/server")
 	command := exec.Command(program, "-address", "127.0.0.1:0")
 	command.Env = []string{"PATH=" + os.Getenv("PATH")}
 	askTenTimes(t, command)
+}
+
+// staticLibrary is a setting that differs for every library: Go's cache does
+// not notice by itself that there is another.
+func staticLibrary(t *testing.T) string {
+	t.Helper()
+	libdir, err := exec.Command("pkg-config", "--variable=libdir", "tidegate-static").Output()
+	must(t, err)
+	archive, err := os.Stat(filepath.Join(strings.TrimSpace(string(libdir)), "libtidegate.a"))
+	must(t, err)
+	return fmt.Sprintf("CGO_CFLAGS=-O2 -DLIBRARY_OF=%d", archive.ModTime().UnixNano())
 }
 
 // askTenTimes starts the example, does what its text says, and looks for what
