@@ -1,0 +1,209 @@
+//! The vectors of `tests/vectors`: sequences on the virtual clock, to which the C interface and every binding give the same
+//! answers.
+
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use tidegate_core::clock::ClockSource;
+use tidegate_core::guard::handle::Guard;
+use tidegate_core::metrics::instrument::Description;
+use tidegate_core::segment::SegmentOptions;
+use tidegate_core::{Call, ErrorKind, NotEntered, Options, Outcome, Permit, Runtime};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
+}
+
+/// A test for each folder, and one that none is forgotten.
+macro_rules! folders {
+    ($($folder:ident),*) => {
+        $(#[test]
+        fn $folder() {
+            run_folder(stringify!($folder));
+        })*
+
+        #[test]
+        fn no_folder_is_forgotten() {
+            let mut found: Vec<String> = std::fs::read_dir(root())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            found.sort();
+            assert_eq!(found, [$(stringify!($folder)),*]);
+        }
+    };
+}
+
+folders!(breaker, concurrency, counter, guard, histogram, rules, token_bucket);
+
+fn run_folder(folder: &str) {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let faults: Vec<String> = paths.iter().flat_map(|path| run_vector(path)).collect();
+    assert!(!paths.is_empty() && faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What went otherwise than a vector says.
+fn run_vector(path: &Path) -> Vec<String> {
+    let vector: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let clock = ClockSource::Virtual(vector["start_ns"].as_u64().unwrap());
+    let runtime = Runtime::open(&Options { segment: SegmentOptions::default(), clock }).unwrap();
+    if let Some(rules) = vector.get("rules") {
+        runtime.apply_rules(rules.to_string().as_bytes()).unwrap();
+    }
+    for guard in vector["guards"].as_array().unwrap() {
+        runtime.guard(guard.as_str().unwrap()).unwrap();
+    }
+    let mut run = Run { runtime, permits: HashMap::new(), faults: Vec::new() };
+    for (number, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
+        let before = run.faults.len();
+        run.step(step);
+        let place = format!("{}, step {number}: ", path.file_name().unwrap().to_string_lossy());
+        run.faults[before..].iter_mut().for_each(|fault| fault.insert_str(0, &place));
+    }
+    run.faults
+}
+
+struct Run {
+    runtime: Runtime,
+    permits: HashMap<String, Permit>,
+    faults: Vec<String>,
+}
+
+impl Run {
+    fn step(&mut self, step: &Value) {
+        if let Some(ns) = step.get("at_ns") {
+            self.runtime.clock().set(ns.as_u64().unwrap()).unwrap();
+        }
+        match text(step, "op") {
+            "enter" => self.enter(step),
+            "exit" => self.exit(step),
+            "rules" => self.rules(step),
+            "stats" => self.stats(step),
+            "record" => self.record(step),
+            "quantile" => self.quantile(step),
+            "count" => self.count(step),
+            other => self.faults.push(format!("no such op: {other}")),
+        }
+    }
+
+    fn expect<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, got: T, want: Option<T>) {
+        if want.as_ref().is_some_and(|want| *want != got) {
+            self.faults.push(format!("{what} is {got:?}, want {want:?}"));
+        }
+    }
+
+    fn expect_status(&mut self, step: &Value, got: String) {
+        let want = step.get("expect").and_then(Value::as_str).unwrap_or("TG_OK").to_owned();
+        self.expect("status", got, Some(want));
+    }
+
+    fn guard(&self, step: &Value) -> &'static Guard {
+        self.runtime.guard(text(step, "guard")).unwrap()
+    }
+
+    fn enter(&mut self, step: &Value) {
+        let key = step.get("key").and_then(Value::as_str).unwrap_or("").to_owned();
+        let call = Call {
+            cost: number(step, "cost").unwrap_or(0),
+            timeout_ns: number(step, "timeout_ns").unwrap_or(0),
+            key: key.as_bytes(),
+            ..Call::default()
+        };
+        let mut permit = Permit::default();
+        let entered = self.guard(step).enter(&call, &mut permit);
+        self.expect_status(step, status_of_entry(entered));
+        self.expect("retry after", permit.retry_after_ns(), number(step, "retry_after_ns"));
+        if let Some(name) = step.get("as").and_then(Value::as_str) {
+            self.permits.insert(name.to_owned(), permit);
+        }
+    }
+
+    fn exit(&mut self, step: &Value) {
+        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == text(step, "outcome")).unwrap();
+        let exited = self.permits.get_mut(text(step, "permit")).unwrap().exit(outcome);
+        self.expect_status(step, exited.map_or_else(status_of, |()| "TG_OK".into()));
+    }
+
+    fn rules(&mut self, step: &Value) {
+        let applied = self.runtime.apply_rules(step["rules"].to_string().as_bytes());
+        self.expect_status(step, applied.map_or_else(|error| status_of(error.kind), |()| "TG_OK".into()));
+    }
+
+    fn stats(&mut self, step: &Value) {
+        let stats = self.guard(step).stats().unwrap();
+        let breaker = match stats.breaker {
+            None => "disabled".to_owned(),
+            Some(state) => snake(&format!("{state:?}")),
+        };
+        self.expect("breaker", breaker, step.get("breaker").and_then(Value::as_str).map(str::to_owned));
+        self.expect("inflight", stats.inflight, number(step, "inflight"));
+        self.expect("limit", stats.limit, number(step, "limit"));
+        for outcome in Outcome::ALL {
+            let want = step.get("calls").and_then(|calls| number(calls, outcome.name()));
+            self.expect(outcome.name(), stats.calls[outcome as usize], want);
+        }
+    }
+
+    fn record(&mut self, step: &Value) {
+        let histogram = self.runtime.histogram(&named(text(step, "histogram"))).unwrap();
+        for value in step["values"].as_array().unwrap() {
+            histogram.record(value.as_f64().unwrap()).unwrap();
+        }
+    }
+
+    fn quantile(&mut self, step: &Value) {
+        let histogram = self.runtime.histogram(&named(text(step, "histogram"))).unwrap();
+        let got = histogram.values().unwrap().quantile(step["q"].as_f64().unwrap()).unwrap_or(0.0);
+        let (want, rel) = (step["expect"].as_f64().unwrap(), step["rel"].as_f64().unwrap());
+        if (got - want).abs() > rel * want {
+            self.faults.push(format!("quantile is {got}, want {want} within {rel} of it"));
+        }
+    }
+
+    fn count(&mut self, step: &Value) {
+        let labels: Vec<(&str, &str)> =
+            step["labels"].as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
+        let what = Description { labels: &labels, ..named(text(step, "counter")) };
+        let counter = self.runtime.counter(&what).unwrap();
+        counter.add(number(step, "n").unwrap()).unwrap();
+        self.expect("counter", counter.value().unwrap(), number(step, "value"));
+    }
+}
+
+fn text<'a>(step: &'a Value, field: &str) -> &'a str {
+    step[field].as_str().unwrap_or_else(|| panic!("{field} is missing in {step}"))
+}
+
+fn number(step: &Value, field: &str) -> Option<u64> {
+    step.get(field).map(|value| value.as_u64().unwrap())
+}
+
+fn named(name: &str) -> Description<'_> {
+    Description { name, ..Description::default() }
+}
+
+fn status_of_entry(entered: Result<(), NotEntered>) -> String {
+    match entered {
+        Ok(()) => "TG_OK".into(),
+        Err(NotEntered::Refused(stage)) => format!("TG_REFUSED_{}", stage.name().to_uppercase()),
+        Err(NotEntered::Failed(kind)) => status_of(kind),
+    }
+}
+
+/// `TG_NOT_HELD` of `NotHeld`.
+fn status_of(kind: ErrorKind) -> String {
+    format!("TG_{}", snake(&format!("{kind:?}")).to_uppercase())
+}
+
+fn snake(camel: &str) -> String {
+    let mut snake = String::new();
+    for c in camel.chars() {
+        if c.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(c.to_lowercase());
+    }
+    snake
+}

@@ -1,0 +1,52 @@
+"""All parts, in the order in which they run."""
+
+import counting
+from environment import OUT, PREFIX, SMALL, TARGET, for_cgo
+from part import Part
+
+TSAN_TARGET = "x86_64-unknown-linux-gnu"
+
+
+def c_tests(out, prefix, sanitize=""):
+    return (f"make --no-print-directory -C tests/c run OUT={OUT / out} INCLUDE={prefix}/include LIBDIR={prefix}/lib"
+            f" SANITIZE={sanitize}")
+
+
+def go_tests(folder, environment="", flags=""):
+    return lambda: (f"cd {folder}; export {for_cgo()} {environment}; go vet ./...;"
+                    f" go test -count=1 -json {flags} ./...")
+
+
+PARTS = [
+    Part("format", "Rust is formatted", "cargo fmt --all --check"),
+    Part("header", "include/tidegate.h is what ffi/ says", "scripts/header --check"),
+    Part("clippy", "clippy has nothing to say", "cargo clippy --workspace --all-targets --locked -- -D warnings"),
+    Part("core", "Rust: core and telemetry (unit, property, models, vectors)",
+         "cargo test --locked --no-fail-fast -p tidegate-core -p tidegate-telemetry", counting.cargo),
+    Part("library", "libtidegate builds and installs", "make --no-print-directory prefix", builds=True),
+    Part("policies", "Policies build from their sources", "make --no-print-directory -C policies", builds=True,
+         needs="policies/Makefile"),
+    Part("hosts", "Rust: policy host and C ABI",
+         "cargo test --release --locked --no-fail-fast -p tidegate-wasm-host -p tidegate", counting.cargo),
+    Part("symbols", "Symbols are those of the header", f"tests/abi/symbols {PREFIX} {OUT}/symbols", counting.ours),
+    Part("link", "Programs link as users would, the C example among them",
+         f"tests/abi/link {PREFIX} {OUT}/link {TARGET}/release", counting.ours),
+    Part("asan", "C tests and vectors, AddressSanitizer on the shipped library",
+         c_tests("asan", PREFIX, "address,undefined"), counting.ours),
+    Part("small", "C tests and symbols of the library without WASM",
+         f"""scripts/size {TARGET}
+             scripts/install {SMALL}/release {SMALL}/prefix
+             failed=0
+             tests/abi/symbols {SMALL}/prefix {OUT}/symbols-small || failed=1
+             {c_tests("small", SMALL / "prefix")} || failed=1
+             exit $failed""", counting.ours),
+    Part("tsan", "C tests and vectors, ThreadSanitizer with the Rust side instrumented",
+         f"tests/c/tsan {TARGET} {TSAN_TARGET} {OUT}/tsan", counting.ours),
+    Part("go", "Go: vet, tests and vectors with -race", go_tests("bindings/go", flags="-race"), counting.go),
+    Part("go-prom", "Go: the collector for client_golang", go_tests("bindings/go/prometheus", flags="-race"),
+         counting.go, needs="bindings/go/prometheus"),
+    Part("go-pass", "Go: the pass-through of CGO_ENABLED=0", go_tests("bindings/go", "CGO_ENABLED=0"), counting.go),
+    Part("go-bench", "Go: the benchmark's program is vetted", lambda: f"cd bench/go; export {for_cgo()}; go vet ./...",
+         needs="bench/go"),
+    Part("demo", "End to end: the demo, shortened", "demo/run --short", needs="demo/run"),
+]
