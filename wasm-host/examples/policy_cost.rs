@@ -1,4 +1,5 @@
-//! What a decision costs beside wasmtime's own call of the same guest: `policy_cost GUEST.wasm`.
+//! What a decision costs beside wasmtime's own call of the same guest: `policy_cost GUEST.wasm`; by itself, and as
+//! what it adds to a guard.
 //!
 //! Both sides run in turns in one process; the median of the turns counts. `policies/examples/hash-c` is a guest
 //! to measure with.
@@ -6,6 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 use tidegate_core::policy::{PolicyHost, Record};
+use tidegate_core::{Call, Outcome, Permit, Runtime};
 use tidegate_wasm_host::{Host, Options};
 use wasmtime::{Engine, Instance, Module, Store};
 
@@ -42,6 +44,20 @@ fn bare(wasm: &[u8]) -> Result<impl FnMut(u64), Failure> {
     })
 }
 
+/// Two guards that differ in the policy alone.
+const RULES: &[u8] = br#"{"schema": 1, "version": 1, "guards": {
+    "plain":  {"concurrency": {"max": 100}},
+    "policy": {"concurrency": {"max": 100}, "policy": {"name": "p"}}}}"#;
+
+fn guarded(runtime: &Runtime, name: &str) -> Result<impl FnMut(u64) + use<>, Failure> {
+    let guard = runtime.guard(name)?;
+    Ok(move |_| {
+        let mut permit = Permit::default();
+        black_box(guard.enter(black_box(&Call::default()), &mut permit)).ok();
+        black_box(permit.exit(Outcome::Success)).ok();
+    })
+}
+
 fn main() -> Result<(), Failure> {
     let path = std::env::args().nth(1).ok_or("usage: policy_cost GUEST.wasm")?;
     let wasm = std::fs::read(path)?;
@@ -49,15 +65,23 @@ fn main() -> Result<(), Failure> {
     host.load("p", &wasm, &Options::default())?;
     let policy = host.find("p").ok_or("not loaded")?;
     let mut bare = bare(&wasm)?;
-    let (mut bares, mut decides) = (Vec::new(), Vec::new());
+    let runtime = Runtime::open(&tidegate_core::Options::default())?;
+    runtime.set_policy_host(host);
+    runtime.apply_rules(RULES)?;
+    let (mut plain, mut with_policy) = (guarded(&runtime, "plain")?, guarded(&runtime, "policy")?);
+    let mut turns = [const { Vec::new() }; 4];
     for _ in 0..TURNS {
-        bares.push(turn(&mut bare));
-        decides.push(turn(|n| {
+        turns[0].push(turn(&mut bare));
+        turns[1].push(turn(|n| {
             let record = Record { now_ns: n, ..Record::default() };
             black_box(policy.decide(black_box(&record), &[]));
         }));
+        turns[2].push(turn(&mut plain));
+        turns[3].push(turn(&mut with_policy));
     }
-    let (bare, decide) = (median(bares), median(decides));
-    println!("bare {bare:.1} ns, decide {decide:.1} ns, ratio {:.2}", decide / bare);
+    let [bare, decide, plain, with_policy] = turns.map(median);
+    let added = with_policy - plain;
+    println!("bare call {bare:.1} ns; decide {decide:.1} ns, {:.2} of it", decide / bare);
+    println!("guard {plain:.1} ns, with the policy {with_policy:.1} ns: adds {:.2} of a bare call", added / bare);
     Ok(())
 }

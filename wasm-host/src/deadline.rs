@@ -11,21 +11,35 @@ const EXTENSIONS_MAX: u32 = 1000;
 /// Nanoseconds of one tick of the ticker.
 pub(crate) const TICK_NS: u64 = 1_000_000;
 
+/// How long an entry may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// Processor time, in nanoseconds.
+    ns: u64,
+    /// One tick more than that has, since the current one is partly over.
+    pub ticks: u64,
+}
+
+impl Allowance {
+    pub fn new(ns: u64) -> Self {
+        Self { ns, ticks: ns.div_ceil(TICK_NS) + 1 }
+    }
+}
+
 /// The deadline of one entry into a guest.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
-    allowed_ns: u64,
+    allowed: Allowance,
     /// The thread's processor time when the ticks were first over.
     noted_ns: Option<u64>,
     extensions: u32,
 }
 
 impl Deadline {
-    /// **Hot.** For the next entry; gives the ticks to set.
+    /// **Hot.** For the next entry.
     #[inline]
-    pub fn start(&mut self, allowed_ns: u64) -> u64 {
-        *self = Self { allowed_ns, noted_ns: None, extensions: 0 };
-        self.ticks()
+    pub fn start(&mut self, allowed: Allowance) {
+        *self = Self { allowed, noted_ns: None, extensions: 0 };
     }
 
     /// The ticks are over and the thread has used `thread_ns` of processor time in its life.
@@ -33,14 +47,8 @@ impl Deadline {
     pub fn over(&mut self, thread_ns: u64) -> Option<u64> {
         let noted = *self.noted_ns.get_or_insert(thread_ns);
         self.extensions += 1;
-        let spent = thread_ns.saturating_sub(noted) >= self.allowed_ns;
-        (!spent && self.extensions <= EXTENSIONS_MAX).then(|| self.ticks())
-    }
-
-    /// One more than the deadline has, since the current tick is partly over.
-    #[inline]
-    fn ticks(&self) -> u64 {
-        self.allowed_ns.div_ceil(TICK_NS) + 1
+        let spent = thread_ns.saturating_sub(noted) >= self.allowed.ns;
+        (!spent && self.extensions <= EXTENSIONS_MAX).then_some(self.allowed.ticks)
     }
 }
 
@@ -60,7 +68,8 @@ mod tests {
     #[test]
     fn a_busy_guest_is_stopped_at_the_second_look() {
         let mut deadline = Deadline::default();
-        assert_eq!(deadline.start(1_000_000), 2);
+        assert_eq!(Allowance::new(1_000_000).ticks, 2);
+        deadline.start(Allowance::new(1_000_000));
         assert_eq!(deadline.over(70_000_000), Some(2));
         assert_eq!(deadline.over(71_000_000), None);
     }
@@ -68,7 +77,7 @@ mod tests {
     #[test]
     fn one_that_did_not_run_goes_on() {
         let mut deadline = Deadline::default();
-        deadline.start(3_000_000);
+        deadline.start(Allowance::new(3_000_000));
         for _ in 0..50 {
             assert_eq!(deadline.over(5), Some(4));
         }
@@ -78,7 +87,7 @@ mod tests {
     #[test]
     fn but_not_for_ever() {
         let mut deadline = Deadline::default();
-        deadline.start(1);
+        deadline.start(Allowance::new(1));
         let looks = (0..10_000).take_while(|_| deadline.over(5).is_some()).count();
         assert_eq!(looks, EXTENSIONS_MAX as usize);
     }

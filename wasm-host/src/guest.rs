@@ -1,7 +1,7 @@
 //! What travels with an instance: its limits, its subscription, and the call it is deciding.
 
 use crate::attributes::IdSet;
-use crate::deadline::Deadline;
+use crate::deadline::{Allowance, Deadline};
 use crate::limiter::Rate;
 use crate::state::{PolicyState, WORDS_MAX};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(crate) struct GuestState {
     pub memory: Option<Memory>,
     /// A growth was refused since the last entry.
     pub memory_refused: bool,
+    /// The memory may have moved since this was last cleared.
+    pub memory_moved: bool,
     memory_max_bytes: usize,
     /// By the guest's limiter id: the host's limiter, and this generation's numbers for it.
     limiters: Vec<(usize, Rate)>,
@@ -38,17 +40,18 @@ impl GuestState {
             wanted: IdSet::default(),
             memory: None,
             memory_refused: false,
+            memory_moved: true,
             memory_max_bytes,
             limiters: Vec::new(),
         }
     }
 
-    /// **Hot.** Before an entry; gives the ticks of its deadline.
+    /// **Hot.** Before an entry.
     #[inline]
-    pub fn enter(&mut self, now_ns: u64, deadline_ns: u64) -> u64 {
+    pub fn enter(&mut self, now_ns: u64, allowed: Allowance) {
         self.now_ns = now_ns;
         self.memory_refused = false;
-        self.deadline.start(deadline_ns)
+        self.deadline.start(allowed);
     }
 
     /// Adds a limiter; its id, or `None` when the guest has too many.
@@ -72,6 +75,7 @@ impl ResourceLimiter for GuestState {
     fn memory_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let granted = desired <= self.memory_max_bytes;
         self.memory_refused |= !granted;
+        self.memory_moved = true;
         Ok(granted)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::arena::{self, ARENA_BYTES, Arena};
 use crate::attributes::IdSet;
-use crate::deadline;
+use crate::deadline::{self, Allowance};
 use crate::error::{Cause, Phase, PolicyError};
 use crate::generation::Generation;
 use crate::guest::GuestState;
@@ -18,16 +18,21 @@ pub(crate) struct Instance {
     store: Store<GuestState>,
     memory: Memory,
     arena_at: u32,
-    deadline_ns: u64,
+    /// Where the arena is in this process; looked up again after the memory may have moved.
+    arena: *mut Arena,
+    allowed: Allowance,
     wanted: IdSet,
     decide: TypedFunc<u32, i64>,
     observe: Option<TypedFunc<(u32, i32, i64), ()>>,
 }
 
+// SAFETY: the address of the arena is of memory that the store owns, and moves with it.
+unsafe impl Send for Instance {}
+
 /// Instances are made by one thread for another, and freed by a third.
 const _: fn() = || {
     fn is_send<T: Send>() {}
-    is_send::<Instance>();
+    is_send::<(Store<GuestState>, Memory, TypedFunc<u32, i64>)>();
 };
 
 impl Instance {
@@ -56,7 +61,8 @@ impl Instance {
             store,
             memory,
             arena_at,
-            deadline_ns: generation.options.deadline_ns,
+            arena: std::ptr::null_mut(),
+            allowed: Allowance::new(generation.options.deadline_ns),
             wanted: IdSet::default(),
             decide,
             observe,
@@ -69,8 +75,7 @@ impl Instance {
     #[inline]
     pub fn decide(&mut self, record: &Record, attributes: &[Attribute<'_>]) -> Result<Verdict, Failure> {
         self.write(record, attributes)?;
-        let ticks = self.store.data_mut().enter(record.now_ns, self.deadline_ns);
-        self.store.set_epoch_deadline(ticks);
+        self.enter(record.now_ns);
         match self.decide.call(&mut self.store, self.arena_at) {
             Ok(raw) => verdict::decode(raw).ok_or(Failure::BadVerdict(raw)),
             Err(error) => Err(Failure::Stopped(error)),
@@ -83,8 +88,7 @@ impl Instance {
             return Ok(());
         }
         self.write(record, &[])?;
-        let ticks = self.store.data_mut().enter(record.now_ns, self.deadline_ns);
-        self.store.set_epoch_deadline(ticks);
+        self.enter(record.now_ns);
         let duration = i64::try_from(duration_ns).unwrap_or(i64::MAX);
         let arguments = (self.arena_at, i32::from(outcome), duration);
         match &self.observe {
@@ -124,10 +128,30 @@ impl Instance {
     }
 
     #[inline]
+    fn enter(&mut self, now_ns: u64) {
+        self.store.data_mut().enter(now_ns, self.allowed);
+        self.store.set_epoch_deadline(self.allowed.ticks);
+    }
+
+    #[inline]
     fn write(&mut self, record: &Record, attributes: &[Attribute<'_>]) -> Result<(), Failure> {
+        if self.store.data().memory_moved {
+            self.find_arena()?;
+        }
+        // SAFETY: found in the store's memory, which has not grown since (a growth asks the limiter first, which
+        // notes it), and nobody else has the store.
+        let arena = unsafe { &mut *self.arena };
+        arena::write(arena, record, attributes, &self.wanted);
+        Ok(())
+    }
+
+    /// Going through the store to its memory takes as long as writing the record there.
+    #[cold]
+    fn find_arena(&mut self) -> Result<(), Failure> {
         match arena(&mut self.store, self.memory, self.arena_at) {
             Some(arena) => {
-                arena::write(arena, record, attributes, &self.wanted);
+                self.arena = arena;
+                self.store.data_mut().memory_moved = false;
                 Ok(())
             }
             // A memory never shrinks, so the arena that was there once is there.
@@ -210,8 +234,9 @@ fn new_store(generation: &Generation, host: Arc<PolicyState>) -> Store<GuestStat
 
 /// Before start, `tg_policy_arena` and `tg_policy_init`.
 fn enter_cold(store: &mut Store<GuestState>) {
-    let ticks = store.data_mut().enter(0, INIT_DEADLINE_NS);
-    store.set_epoch_deadline(ticks);
+    let allowed = Allowance::new(INIT_DEADLINE_NS);
+    store.data_mut().enter(0, allowed);
+    store.set_epoch_deadline(allowed.ticks);
 }
 
 fn deadline_over(mut store: StoreContextMut<'_, GuestState>) -> wasmtime::Result<UpdateDeadline> {
@@ -219,7 +244,6 @@ fn deadline_over(mut store: StoreContextMut<'_, GuestState>) -> wasmtime::Result
     Ok(more.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
 }
 
-#[inline]
 fn arena(store: &mut Store<GuestState>, memory: Memory, at: u32) -> Option<&mut Arena> {
     let bytes = memory.data_mut(store).get_mut(at as usize..)?;
     bytes.first_chunk_mut::<ARENA_BYTES>()

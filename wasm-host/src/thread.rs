@@ -40,45 +40,44 @@ static SLOTS: [CachePadded<SlotWords>; THREADS_MAX] = [const {
 /// Slots from this one on were never taken.
 static NEVER_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
-/// What a thread knows of itself.
-#[derive(Clone, Copy)]
-struct Own {
-    slot: usize,
-    /// The fork epoch in which the slot was taken; 0: none was.
-    taken_in: u64,
-    /// The engine has initialised this thread.
-    initialised: bool,
-    /// The thread is ending, and its slot was given back.
-    ended: bool,
-}
-
 thread_local! {
-    static OWN: Cell<Own> =
-        const { Cell::new(Own { slot: 0, taken_in: 0, initialised: false, ended: false }) };
+    /// This thread's slot.
+    static SLOT: Cell<usize> = const { Cell::new(0) };
+    /// The fork epoch in which it was taken; 0: none was.
+    static TAKEN_IN: Cell<u64> = const { Cell::new(0) };
+    /// The engine has initialised this thread.
+    static INITIALISED: Cell<bool> = const { Cell::new(false) };
     static AT_END: GiveBack = const { GiveBack };
 }
 
 /// The calling thread's slot.
 #[derive(Clone, Copy)]
-pub(crate) struct Slot(usize);
+pub(crate) struct Slot {
+    index: usize,
+    /// The fork epoch of this process.
+    epoch: u64,
+}
 
 impl Slot {
     /// **Hot.** `None` when there is none to be had.
     #[inline]
     pub fn own() -> Option<Self> {
-        let own = OWN.get();
-        if own.taken_in == fork::epoch() { Some(Self(own.slot)) } else { take(own) }
+        let epoch = fork::epoch();
+        if TAKEN_IN.get() == epoch {
+            return Some(Self { index: SLOT.get(), epoch });
+        }
+        take(epoch)
     }
 
     #[inline]
     pub fn index(self) -> usize {
-        self.0
+        self.index
     }
 
     /// **Hot.** `None` when this thread is in a guest already, or no ticker is to be had.
     #[inline]
     pub fn pin(self, place: usize) -> Option<Pin> {
-        let words = &SLOTS[self.0];
+        let words = &SLOTS[self.index % THREADS_MAX];
         if words.pinned.load(Relaxed) != 0 {
             return None;
         }
@@ -86,7 +85,7 @@ impl Slot {
         // A swap, since a store would need a fence behind it, which costs more.
         words.pinned.swap(place, SeqCst);
         let pin = Pin(words);
-        ticker::ensure_awake().then_some(pin)
+        ticker::ensure_awake(self.epoch).then_some(pin)
     }
 }
 
@@ -154,15 +153,18 @@ pub(crate) fn visit_free(mut visit: impl FnMut(usize)) {
 }
 
 #[cold]
-fn take(own: Own) -> Option<Slot> {
-    let initialised = own.initialised || altstack::initialise_thread();
-    if own.ended || !initialised || AT_END.try_with(|_| ()).is_err() {
+fn take(epoch: u64) -> Option<Slot> {
+    // Not in a thread that is ending, whose slot was given back.
+    AT_END.try_with(|_| ()).ok()?;
+    if !INITIALISED.get() && !altstack::initialise_thread() {
         return None;
     }
-    let slot = SLOTS.iter().position(|words| claim(words))?;
-    NEVER_TAKEN.fetch_max(slot + 1, SeqCst);
-    OWN.set(Own { slot, taken_in: fork::epoch(), initialised, ended: false });
-    Some(Slot(slot))
+    INITIALISED.set(true);
+    let index = SLOTS.iter().position(|words| claim(words))?;
+    NEVER_TAKEN.fetch_max(index + 1, SeqCst);
+    SLOT.set(index);
+    TAKEN_IN.set(epoch);
+    Some(Slot { index, epoch })
 }
 
 /// Makes a free slot, or one of a thread that did not come along in a fork, this thread's.
@@ -181,11 +183,10 @@ struct GiveBack;
 
 impl Drop for GiveBack {
     fn drop(&mut self) {
-        let own = OWN.get();
-        OWN.set(Own { taken_in: 0, ended: true, ..own });
-        if own.taken_in == fork::epoch() {
-            SLOTS[own.slot].pinned.store(0, Release);
-            SLOTS[own.slot].owned_in.store(0, Release);
+        if TAKEN_IN.replace(0) == fork::epoch() {
+            let words = &SLOTS[SLOT.get()];
+            words.pinned.store(0, Release);
+            words.owned_in.store(0, Release);
         }
     }
 }

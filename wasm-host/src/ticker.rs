@@ -24,13 +24,13 @@ static THREAD: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
 /// Something may be free to be collected.
 static COLLECT: AtomicBool = AtomicBool::new(false);
 
-/// **Hot.** To be called after the pin. False when no ticker is to be had; then deadlines would not
+/// **Hot.** To be called after the pin, with this process's fork epoch. False when no ticker is to be had; then deadlines would not
 /// be kept, and no guest may run.
 #[inline]
-pub(crate) fn ensure_awake() -> bool {
+pub(crate) fn ensure_awake(epoch: u64) -> bool {
     // Sequentially consistent, as is the pin before it: either this sees that the ticker is about
     // to park, or the ticker sees the pin.
-    AWAKE_IN.load(SeqCst) == fork::epoch() || wake()
+    AWAKE_IN.load(SeqCst) == epoch || wake()
 }
 
 /// Lets the ticker look soon for what can be freed.

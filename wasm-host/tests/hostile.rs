@@ -135,6 +135,21 @@ fn a_growing_guest_gets_no_more_than_its_share() {
     assert_eq!(host.figures_of("p").expect("loaded").failed(Cause::Memory), 3);
 }
 
+/// The memory outgrows the address space that it was given at first, and moves.
+#[test]
+fn a_record_is_written_where_the_memory_has_moved_to() {
+    let grows = "(drop (memory.grow (i32.const 100)))
+        (i64.or (i64.const 1) (i64.shl (i64.load offset=16 (local.get 0)) (i64.const 32)))";
+    let host = Host::new();
+    let options = Options { memory_max_bytes: 64 << 20, ..Options::default() };
+    host.load("p", &common::guest(grows), &options).expect("loads");
+    let policy = host.find("p").expect("loaded");
+    for call in 1..20 {
+        let seen = policy.decide(&record(call), &[]).0.map(|verdict| u64::from(verdict.argument));
+        assert_eq!(seen, Some(call));
+    }
+}
+
 #[test]
 fn a_check_publishes_nothing() {
     let host = Host::new();

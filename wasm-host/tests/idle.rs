@@ -4,7 +4,6 @@ mod common;
 
 use common::{host_with, hostile, record};
 use std::fs;
-use tidegate_core::policy::Policy;
 
 /// The system call that the ticker thread is in, as the kernel tells it; `None` when it is running, or has
 /// just been started and not yet named.
