@@ -163,8 +163,12 @@ impl Run {
     }
 
     fn count(&mut self, step: &Value) {
-        let labels: Vec<(&str, &str)> =
-            step["labels"].as_object().unwrap().iter().map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
+        let labels: Vec<(&str, &str)> = step["labels"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (&**name, value.as_str().unwrap()))
+            .collect();
         let what = Description { labels: &labels, ..named(text(step, "counter")) };
         let counter = self.runtime.counter(&what).unwrap();
         counter.add(number(step, "n").unwrap()).unwrap();
