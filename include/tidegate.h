@@ -1,184 +1,569 @@
-/* DRAFT of the contract; the committed file is generated from ffi/ by cbindgen. */
+/*
+ * Tidegate: an embeddable observability and resilience runtime.
+ *
+ * Generated from ffi/ (`make header`); do not edit.
+ *
+ * Rules that hold for every function:
+ *  - `const T *` may be used by many threads at once; `T *` is exclusive to the caller for the call.
+ *  - Handles (tg_runtime, tg_guard, tg_counter, tg_gauge, tg_histogram) are never unmapped: after a close or a
+ *    retirement, calls with them return TG_CLOSED.
+ *  - HOT functions allocate nothing, lock nothing and make no system call after a thread's first call (or
+ *    tg_thread_prepare). COLD ones may do all three. No function waits for anything but, shortly, another cold call.
+ *  - Strings and bytes are {ptr, len}; ptr is not looked at when len is 0; text is UTF-8.
+ *  - Structs that begin with struct_size are initialised by their _INIT macro.
+ *  - Times are nanoseconds. Every call survives NULL: the answer is TG_INVALID.
+ */
+
 #ifndef TIDEGATE_H
 #define TIDEGATE_H
-#include <stdint.h>
-#include <stddef.h>
+
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/* A tg_str of a string literal, and what the _INIT macros are made of. */
 #ifdef __cplusplus
-extern "C" {
+#define TG_STR(literal) (tg_str{ (literal), sizeof(literal) - 1 })
+#define TG_INIT(type) { sizeof(type) }
+#else
+#define TG_STR(literal) ((tg_str){ (literal), sizeof(literal) - 1 })
+#define TG_INIT(type) { .struct_size = sizeof(type) }
 #endif
 
-/* ---- status ---- */
-typedef int32_t tg_status;
-enum {
-  TG_OK = 0,
-  /* refusals: 1..99, one a stage, in pipeline order */
-  TG_REFUSED_DEADLINE = 1, TG_REFUSED_FAULT = 2, TG_REFUSED_BREAKER = 3, TG_REFUSED_THROTTLE = 4,
-  TG_REFUSED_POLICY = 5, TG_REFUSED_SYSTEM = 6, TG_REFUSED_CONCURRENCY = 7, TG_REFUSED_RATE = 8,
-  /* errors: 100.. ; a wrapper goes ahead and counts, unless its options say otherwise */
-  TG_INVALID = 100,      /* an argument or a document is wrong */
-  TG_CLOSED = 101,       /* the runtime was closed, or the guard / series retired */
-  TG_UNSUPPORTED = 102,  /* this build or this version does not know what was asked */
-  TG_FULL = 103,         /* no room in the segment */
-  TG_NOT_HELD = 104,     /* the permit holds nothing: refused, zeroed, or already exited */
-  TG_FOREIGN = 105,      /* the permit was entered in another process (before a fork) */
-  TG_EXPIRED = 106,      /* max_hold had already taken the permit back; nothing else to do */
-  TG_CONFLICT = 107,     /* rules older than those in force, or the same version with other content */
-  TG_NOT_FOUND = 108,    /* no such name */
-  TG_BUSY = 109,         /* another process holds the cold lock for too long */
-  TG_SYSTEM = 110,       /* the operating system refused; the message says what */
-  TG_INTERNAL = 111,     /* a fault of ours, caught */
-  TG_POLICY_REJECTED = 112 /* the module is not acceptable as a policy */
-};
-bool tg_is_refusal(tg_status status);
-const char *tg_status_name(tg_status status);          /* static, e.g. "TG_REFUSED_RATE" */
 
-typedef struct tg_str { const char *ptr; size_t len; } tg_str;
-#define TG_STR(literal) ((tg_str){ (literal), sizeof(literal) - 1 })
+// A call matters as most do.
+#define TG_CRITICALITY_DEFAULT 0
 
-typedef struct tg_error {
-  uint32_t struct_size; int32_t status; uint32_t count; uint32_t reserved;
-  char message[496];                                   /* NUL-terminated UTF-8 */
-} tg_error;
-#define TG_ERROR_INIT { sizeof(tg_error) }
+// A call to be shed last.
+#define TG_CRITICALITY_CRITICAL 1
 
-/* text that the library owns */
-typedef struct tg_text tg_text;
-tg_str tg_text_bytes(const tg_text *text);
-tg_str tg_text_content_type(const tg_text *text);      /* "" unless rendered metrics; "application/json" for reports */
-void   tg_text_free(tg_text *text);
+// A call to be shed first.
+#define TG_CRITICALITY_SHEDDABLE 2
 
-/* ---- runtime ---- */
-typedef struct tg_runtime tg_runtime;
-enum { TG_CLOCK_MONOTONIC = 0, TG_CLOCK_VIRTUAL = 1 };
-typedef struct tg_options {
-  uint32_t struct_size;
-  uint32_t clock;              /* TG_CLOCK_* */
-  tg_str   name;               /* empty: private. The same name in one process (or its forked children) is the same segment */
-  uint64_t segment_bytes;      /* 0: 64 MiB; 1 MiB .. 64 GiB */
-  uint64_t virtual_start_ns;   /* where the virtual clock starts */
-  uint32_t max_threads;        /* 0: 128 thread slots; 1 .. 1024 */
-  uint32_t max_guards;         /* 0: 4096 */
-  uint8_t  reserved[80];
-} tg_options;
-#define TG_OPTIONS_INIT { sizeof(tg_options) }
-tg_status tg_runtime_open(const tg_options *options /*nullable*/, tg_runtime **out, tg_error *error);
-tg_status tg_runtime_close(tg_runtime *runtime);       /* NULL-safe; twice: TG_CLOSED */
-tg_status tg_thread_prepare(const tg_runtime *runtime);/* does now what this thread's first call would do */
-const char *tg_version(void);                          /* "0.1.0" */
-enum { TG_FEATURE_WASM = 1 };
-uint64_t tg_features(void);
+// The guard has no breaker.
+#define TG_BREAKER_DISABLED 0
 
-/* ---- clock ---- */
-tg_status tg_clock_now(const tg_runtime *runtime, uint64_t *ns);
-tg_status tg_clock_set(const tg_runtime *runtime, uint64_t ns);      /* virtual only, else TG_UNSUPPORTED */
-tg_status tg_clock_advance(const tg_runtime *runtime, uint64_t ns);
+// The breaker lets pass.
+#define TG_BREAKER_CLOSED 1
 
-/* ---- rules ---- */
-tg_status tg_rules_check(const char *json, size_t len, tg_text **report /*nullable*/, tg_error *error);
-   /* report: {"ok":false,"errors":[{"path":"$.guards.a.rate[0].limit","message":"..."}]} */
-tg_status tg_rules_apply(const tg_runtime *runtime, const char *json, size_t len, tg_error *error);
-tg_status tg_rules_version(const tg_runtime *runtime, uint64_t *version);
+// The breaker refuses.
+#define TG_BREAKER_OPEN 2
 
-/* ---- guard ---- */
+// The breaker lets probes pass.
+#define TG_BREAKER_HALF_OPEN 3
+
+// Time is the machine's monotonic clock.
+#define TG_CLOCK_MONOTONIC 0
+
+// Time stands still until tg_clock_set and tg_clock_advance move it: for tests.
+#define TG_CLOCK_VIRTUAL 1
+
+// In tg_features: this build runs WASM policies.
+#define TG_FEATURE_WASM 1
+
+// A counter: goes up only.
+typedef struct tg_counter tg_counter;
+
+// A gauge: goes up and down.
+typedef struct tg_gauge tg_gauge;
+
+// A named protected resource.
 typedef struct tg_guard tg_guard;
-typedef struct tg_permit { uint64_t opaque[16]; } tg_permit;
-typedef int32_t tg_outcome;
-enum { TG_OUTCOME_SUCCESS = 0, TG_OUTCOME_FAILURE = 1, TG_OUTCOME_TIMEOUT = 2, TG_OUTCOME_OVERLOADED = 3,
-       TG_OUTCOME_CANCELLED = 4, TG_OUTCOME_IGNORED = 5 };
-typedef int32_t tg_stage;
-enum { TG_STAGE_NONE = 0, TG_STAGE_DEADLINE = 1, TG_STAGE_FAULT = 2, TG_STAGE_BREAKER = 3, TG_STAGE_THROTTLE = 4,
-       TG_STAGE_POLICY = 5, TG_STAGE_SYSTEM = 6, TG_STAGE_CONCURRENCY = 7, TG_STAGE_RATE = 8 };
-enum { TG_CRITICALITY_DEFAULT = 0, TG_CRITICALITY_CRITICAL = 1, TG_CRITICALITY_SHEDDABLE = 2 };
-typedef struct tg_attribute { uint32_t id; uint32_t reserved; tg_str value; } tg_attribute;
-typedef struct tg_call {
-  uint32_t struct_size;
-  uint32_t criticality;
-  uint64_t cost;               /* 0 means 1 */
-  uint64_t timeout_ns;         /* from now; 0: none */
-  uint64_t deadline_ns;        /* on the runtime's clock; 0: none. The earlier of all wins */
-  tg_str   key;
-  const tg_attribute *attributes; size_t attribute_count;   /* at most 16 */
-  uint8_t  reserved[48];
-} tg_call;
-#define TG_CALL_INIT { sizeof(tg_call) }
-tg_status tg_guard_resolve(const tg_runtime *runtime, tg_str name, const tg_guard **out, tg_error *error);
-tg_status tg_guard_retire(const tg_guard *guard);
-tg_status tg_guard_enter(const tg_guard *guard, const tg_call *call /*nullable*/, tg_permit *permit);  /* hot */
-tg_status tg_guard_exit(tg_permit *permit, tg_outcome outcome);                                        /* hot */
-uint64_t  tg_permit_retry_after(const tg_permit *permit);   /* ns; 0: not known; UINT64_MAX: never */
-uint64_t  tg_permit_wait(const tg_permit *permit);          /* ns to wait before starting */
-uint64_t  tg_permit_deadline(const tg_permit *permit);      /* ns on the runtime's clock; 0: none */
-tg_stage  tg_permit_stage(const tg_permit *permit);         /* which stage refused */
-uint32_t  tg_permit_reason(const tg_permit *permit);        /* the stage's own number (a policy's reason) */
-uint32_t  tg_permit_route(const tg_permit *permit);         /* a policy's route; 0: none */
-typedef struct tg_guard_stats {
-  uint32_t struct_size;
-  uint32_t breaker;            /* 0 disabled, 1 closed, 2 open, 3 half-open */
-  uint64_t inflight;
-  uint64_t limit;              /* 0: no limit */
-  uint64_t calls[6];           /* by tg_outcome */
-  uint64_t rejected[9];        /* by tg_stage */
-  uint64_t shadow_rejected[9];
-  uint64_t expired;            /* taken back by max_hold */
-  uint64_t misused_exits;      /* exits that held nothing, or were another process's */
-  uint64_t latency_count;
-  double   latency_sum;        /* seconds */
-  double   latency_p50, latency_p90, latency_p99;
-  uint8_t  reserved[64];
-} tg_guard_stats;
-#define TG_GUARD_STATS_INIT { sizeof(tg_guard_stats) }
-tg_status tg_guard_stats_read(const tg_guard *guard, tg_guard_stats *out);   /* cold */
-tg_status tg_attribute_resolve(const tg_runtime *runtime, tg_str name, uint32_t *id);  /* once per name */
 
-/* ---- instruments ---- */
-typedef struct tg_counter tg_counter; typedef struct tg_gauge tg_gauge; typedef struct tg_histogram tg_histogram;
-typedef struct tg_label { tg_str name; tg_str value; } tg_label;
+// A histogram of values that are not negative: exponential buckets, read back to within 2.2 %.
+typedef struct tg_histogram tg_histogram;
+
+// An opened Tidegate.
+typedef struct tg_runtime tg_runtime;
+
+// Text that the library owns, until tg_text_free.
+typedef struct tg_text tg_text;
+
+// What a call answers: TG_OK, a refusal (1 to 99, one number a stage), or an error (100 and up). Numbers are never
+// used again for something else.
+typedef int32_t tg_status;
+
+// Bytes of the caller's: `ptr` is not looked at when `len` is 0.
+typedef struct tg_str {
+  // The first byte.
+  const char *ptr;
+  // How many.
+  size_t len;
+} tg_str;
+
+// Details of an error, written into the caller's own struct: a NULL is fine where one is asked for.
+typedef struct tg_error {
+  // sizeof(tg_error), as TG_ERROR_INIT sets it.
+  uint32_t struct_size;
+  // The status that the call returned.
+  int32_t status;
+  // How many things were wrong.
+  uint32_t count;
+  // Zero.
+  uint32_t reserved;
+  // What was wrong, where, and what would be right; UTF-8, NUL-terminated, cut to fit.
+  char message[496];
+} tg_error;
+
+// One attribute of a call, for policies.
+typedef struct tg_attribute {
+  // From tg_attribute_resolve.
+  uint32_t id;
+  // Zero.
+  uint32_t reserved;
+  // Any bytes.
+  struct tg_str value;
+} tg_attribute;
+
+// What a caller says of a call. Set by TG_CALL_INIT; all of it may stay as it is.
+typedef struct tg_call {
+  // sizeof(tg_call).
+  uint32_t struct_size;
+  // TG_CRITICALITY_*.
+  uint32_t criticality;
+  // Tokens that it takes of each rate limit; 0 means 1.
+  uint64_t cost;
+  // How long its caller waits, from now; 0: no limit.
+  uint64_t timeout_ns;
+  // The same as a moment on the runtime's clock; 0: none. The earliest of this, timeout_ns and the rule's timeout
+  // counts.
+  uint64_t deadline_ns;
+  // Whom it is for; any bytes.
+  struct tg_str key;
+  // What policies may look at.
+  const struct tg_attribute *attributes;
+  // How many: at most 16.
+  size_t attribute_count;
+  // Zeros.
+  uint8_t reserved[48];
+} tg_call;
+
+// What a successful enter hands out and exit gives back: the caller's own plain data. Copying one that is held is
+// misuse. Zero-filled, it is a permit that holds nothing.
+typedef struct tg_permit {
+  // The library's own.
+  uint64_t opaque[16];
+} tg_permit;
+
+// How a guarded call ended.
+typedef int32_t tg_outcome;
+
+// A stage of the pipeline.
+typedef int32_t tg_stage;
+
+// What a guard did and how it stands.
+typedef struct tg_guard_stats {
+  // sizeof(tg_guard_stats), as TG_GUARD_STATS_INIT sets it.
+  uint32_t struct_size;
+  // TG_BREAKER_*.
+  uint32_t breaker;
+  // Calls in flight.
+  uint64_t inflight;
+  // The concurrency limit; 0: none.
+  uint64_t limit;
+  // Exits, by tg_outcome.
+  uint64_t calls[6];
+  // Refusals, by tg_stage.
+  uint64_t rejected[9];
+  // What stages in shadow mode would have refused, by tg_stage.
+  uint64_t shadow_rejected[9];
+  // Permits that max_hold took back.
+  uint64_t expired;
+  // Exits that held nothing, or were another process's.
+  uint64_t misused_exits;
+  // Durations recorded.
+  uint64_t latency_count;
+  // Their sum in seconds.
+  double latency_sum;
+  // Quantiles in seconds, off by at most 2.2 %; 0 when nothing was recorded.
+  double latency_p50;
+  // See latency_p50.
+  double latency_p90;
+  // See latency_p50.
+  double latency_p99;
+  // Zeros.
+  uint8_t reserved[64];
+} tg_guard_stats;
+
+// One label of a series.
+typedef struct tg_label {
+  // [a-zA-Z_][a-zA-Z0-9_]*, not beginning with __, not "le" or "quantile".
+  struct tg_str name;
+  // At most 1024 bytes of UTF-8.
+  struct tg_str value;
+} tg_label;
+
+// What an instrument is. Set by TG_INSTRUMENT_INIT.
 typedef struct tg_instrument {
-  uint32_t struct_size; uint32_t label_count;
-  tg_str name;                 /* [a-zA-Z_:][a-zA-Z0-9_:]*, counters may or may not end in _total */
-  tg_str help; tg_str unit;    /* unit as in OpenMetrics ("seconds", "bytes"); may be empty */
-  const tg_label *labels;
+  // sizeof(tg_instrument).
+  uint32_t struct_size;
+  // How many labels: at most 32.
+  uint32_t label_count;
+  // [a-zA-Z_:][a-zA-Z0-9_:]*, at most 128 bytes, not beginning with tidegate_. A counter's may end in _total or not.
+  struct tg_str name;
+  // One sentence for people; the first that is given stays.
+  struct tg_str help;
+  // As in OpenMetrics ("seconds", "bytes"), or empty.
+  struct tg_str unit;
+  // The labels of this series.
+  const struct tg_label *labels;
+  // Zeros.
   uint8_t reserved[32];
 } tg_instrument;
-#define TG_INSTRUMENT_INIT { sizeof(tg_instrument) }
-tg_status tg_counter_resolve(const tg_runtime *runtime, const tg_instrument *desc, const tg_counter **out, tg_error *error);
-tg_status tg_counter_add(const tg_counter *counter, uint64_t n);             /* hot */
-tg_status tg_counter_value(const tg_counter *counter, uint64_t *out);
-tg_status tg_counter_retire(const tg_counter *counter);
-tg_status tg_gauge_resolve(const tg_runtime *runtime, const tg_instrument *desc, const tg_gauge **out, tg_error *error);
-tg_status tg_gauge_set(const tg_gauge *gauge, double value);                 /* hot */
-tg_status tg_gauge_add(const tg_gauge *gauge, double delta);                 /* hot */
-tg_status tg_gauge_value(const tg_gauge *gauge, double *out);
-tg_status tg_gauge_retire(const tg_gauge *gauge);
-tg_status tg_histogram_resolve(const tg_runtime *runtime, const tg_instrument *desc, const tg_histogram **out, tg_error *error);
-tg_status tg_histogram_record(const tg_histogram *histogram, double value);  /* hot; negative or NaN: TG_INVALID */
-tg_status tg_histogram_quantile(const tg_histogram *histogram, double q, double *out);
-tg_status tg_histogram_retire(const tg_histogram *histogram);
 
-/* ---- policy ---- */
+// How a policy is loaded. Set by TG_POLICY_OPTIONS_INIT.
 typedef struct tg_policy_options {
-  uint32_t struct_size; uint32_t flags;
-  tg_str   config;             /* JSON handed to the guest's init; may be empty */
-  uint64_t deadline_ns;        /* 0: 1 ms */
-  uint64_t memory_max_bytes;   /* 0: 16 MiB */
-  uint8_t  reserved[64];
+  // sizeof(tg_policy_options).
+  uint32_t struct_size;
+  // Zero.
+  uint32_t flags;
+  // Handed to the guest's init, as a rule JSON; may be empty.
+  struct tg_str config;
+  // Processor time that one decision may take; 0: 1 ms; at most 1 s.
+  uint64_t deadline_ns;
+  // How far an instance's memory may grow; 0: 16 MiB; at most 256 MiB.
+  uint64_t memory_max_bytes;
+  // Zeros.
+  uint8_t reserved[64];
 } tg_policy_options;
-#define TG_POLICY_OPTIONS_INIT { sizeof(tg_policy_options) }
-/* Checks, compiles, instantiates and initialises; then publishes under name with one store. A name loaded before is swapped. */
-tg_status tg_policy_load(const tg_runtime *runtime, tg_str name, const uint8_t *wasm, size_t len,
-                         const tg_policy_options *options /*nullable*/, tg_error *error);
-tg_status tg_policy_check(const tg_runtime *runtime, const uint8_t *wasm, size_t len,
-                         const tg_policy_options *options, tg_error *error);
-tg_status tg_policy_rollback(const tg_runtime *runtime, tg_str name, tg_error *error);
-tg_status tg_policy_unload(const tg_runtime *runtime, tg_str name);
-tg_status tg_policy_generation(const tg_runtime *runtime, tg_str name, uint64_t *generation);  /* 1, 2, 3... */
 
-/* ---- metrics ---- */
-/* accept: an HTTP Accept header; empty: text/plain; version=0.0.4 */
-tg_status tg_metrics_render(const tg_runtime *runtime, tg_str accept, tg_text **out, tg_error *error);
+// What a runtime is opened with. Set by TG_OPTIONS_INIT, then change what is needed.
+typedef struct tg_options {
+  // sizeof(tg_options).
+  uint32_t struct_size;
+  // TG_CLOCK_MONOTONIC or TG_CLOCK_VIRTUAL.
+  uint32_t clock;
+  // At most 128 of A-Z a-z 0-9 . _ -. A second open under the same name in this process, or in a child that it
+  // forked, is on the same segment, whatever its other options say. Empty: a private one.
+  struct tg_str name;
+  // Size of the segment: 1 MiB to 64 GiB; 0: 64 MiB. Memory comes as it is touched.
+  uint64_t segment_bytes;
+  // Where a virtual clock starts, in ns.
+  uint64_t virtual_start_ns;
+  // Thread slots, 1 to 1024; 0: 128. Threads beyond share one, more slowly.
+  uint32_t max_threads;
+  // Guards, 1 to 65536; 0: 4096. Names beyond share the guard "tidegate.overflow".
+  uint32_t max_guards;
+  // Zeros.
+  uint8_t reserved[80];
+} tg_options;
+
+// Well.
+#define TG_OUTCOME_SUCCESS 0
+
+// The callee failed.
+#define TG_OUTCOME_FAILURE 1
+
+// The callee took too long.
+#define TG_OUTCOME_TIMEOUT 2
+
+// The callee said that it has too much to do.
+#define TG_OUTCOME_OVERLOADED 3
+
+// Our own caller left: says nothing of the callee, and has no duration.
+#define TG_OUTCOME_CANCELLED 4
+
+// Says nothing about health, but its duration counts.
+#define TG_OUTCOME_IGNORED 5
+
+// No stage.
+#define TG_STAGE_NONE 0
+
+// Time left.
+#define TG_STAGE_DEADLINE 1
+
+// Faults on purpose.
+#define TG_STAGE_FAULT 2
+
+// The circuit breaker.
+#define TG_STAGE_BREAKER 3
+
+// The client-side throttle.
+#define TG_STAGE_THROTTLE 4
+
+// The policy.
+#define TG_STAGE_POLICY 5
+
+// Protection of the whole process.
+#define TG_STAGE_SYSTEM 6
+
+// The concurrency limit.
+#define TG_STAGE_CONCURRENCY 7
+
+// The rate limits.
+#define TG_STAGE_RATE 8
+
+// Done, or admitted.
+#define TG_OK 0
+
+// Refused: no time left.
+#define TG_REFUSED_DEADLINE 1
+
+// Refused: a fault injected on purpose (a later version).
+#define TG_REFUSED_FAULT 2
+
+// Refused: the circuit breaker is open, or has its probes out.
+#define TG_REFUSED_BREAKER 3
+
+// Refused: the client-side share of a backend that refuses (a later version).
+#define TG_REFUSED_THROTTLE 4
+
+// Refused: a policy said so.
+#define TG_REFUSED_POLICY 5
+
+// Refused: the process is overloaded (a later version).
+#define TG_REFUSED_SYSTEM 6
+
+// Refused: as many calls are in flight as may be.
+#define TG_REFUSED_CONCURRENCY 7
+
+// Refused: too few tokens.
+#define TG_REFUSED_RATE 8
+
+// An argument or a document is wrong; nothing was changed.
+#define TG_INVALID 100
+
+// The runtime was closed, or the guard or series retired.
+#define TG_CLOSED 101
+
+// This build or version does not know what was asked.
+#define TG_UNSUPPORTED 102
+
+// No room in the segment.
+#define TG_FULL 103
+
+// The permit holds nothing: refused, zeroed, or already exited.
+#define TG_NOT_HELD 104
+
+// The permit was entered in another process (before a fork).
+#define TG_FOREIGN 105
+
+// max_hold had already taken the permit back; the outcome was counted.
+#define TG_EXPIRED 106
+
+// Rules older than those in force, or the same version with other content.
+#define TG_CONFLICT 107
+
+// No such name.
+#define TG_NOT_FOUND 108
+
+// Another thread or process has held a cold lock for two seconds.
+#define TG_BUSY 109
+
+// The operating system refused; the message says what.
+#define TG_SYSTEM 110
+
+// A fault of the library's own, caught.
+#define TG_INTERNAL 111
+
+// The module is not acceptable as a policy.
+#define TG_POLICY_REJECTED 112
 
 #ifdef __cplusplus
-}
-#endif
-#endif
+extern "C" {
+#endif // __cplusplus
+
+// Reads the runtime's clock, in ns. Cheap, but not among the HOT: it checks the handle thoroughly.
+tg_status tg_clock_now(const struct tg_runtime *runtime, uint64_t *ns);
+
+// Moves a virtual clock to ns, which may lie before now. TG_UNSUPPORTED when the clock is not virtual. COLD.
+tg_status tg_clock_set(const struct tg_runtime *runtime, uint64_t ns);
+
+// Moves a virtual clock on by ns. TG_UNSUPPORTED when the clock is not virtual. COLD.
+tg_status tg_clock_advance(const struct tg_runtime *runtime, uint64_t ns);
+
+// Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
+// is never unmapped. Names beyond the runtime's max_guards get the guard "tidegate.overflow". COLD.
+tg_status tg_guard_resolve(const struct tg_runtime *runtime,
+                           struct tg_str name,
+                           const struct tg_guard **out_guard,
+                           struct tg_error *error);
+
+// Takes a guard out; its room is used again. Its handle, and exits of its permits, answer TG_CLOSED. COLD.
+tg_status tg_guard_retire(const struct tg_guard *guard);
+
+// Asks to pass. TG_OK: the permit holds a place until tg_guard_exit; wait tg_permit_wait first. A refusal (1 to 99): see
+// tg_permit_stage and tg_permit_retry_after. An error (100 and up): nobody can tell; go ahead, or not, as you choose. The
+// permit is initialised in any case. call may be NULL. HOT.
+tg_status tg_guard_enter(const struct tg_guard *guard,
+                         const struct tg_call *call,
+                         struct tg_permit *permit);
+
+// Gives a permit back and tells how the call ended. TG_NOT_HELD when it holds nothing (refused, zeroed, already exited),
+// TG_FOREIGN when another process entered it, TG_EXPIRED when max_hold had taken it back, TG_CLOSED when the runtime or
+// guard is gone: nothing else happens then, but it is counted. HOT.
+tg_status tg_guard_exit(struct tg_permit *permit,
+                        tg_outcome outcome);
+
+// How long until a refused call may come back: 0: not known; UINT64_MAX: never (its cost exceeds the burst). HOT.
+uint64_t tg_permit_retry_after(const struct tg_permit *permit);
+
+// How long to wait before the guarded work starts. HOT.
+uint64_t tg_permit_wait(const struct tg_permit *permit);
+
+// The moment on the runtime's clock at which the call should be over; 0: none. HOT.
+uint64_t tg_permit_deadline(const struct tg_permit *permit);
+
+// Which stage refused. HOT.
+tg_stage tg_permit_stage(const struct tg_permit *permit);
+
+// The stage's own reason: a policy's number, or the index of the rate limit that refused. HOT.
+uint32_t tg_permit_reason(const struct tg_permit *permit);
+
+// The route that a policy chose; 0: none. HOT.
+uint32_t tg_permit_route(const struct tg_permit *permit);
+
+// Reads a guard's figures into the caller's struct. COLD.
+tg_status tg_guard_stats_read(const struct tg_guard *guard, struct tg_guard_stats *stats);
+
+// The id of an attribute's name, for tg_attribute: the same for callers and policies; at most 1023 names. TG_UNSUPPORTED
+// in a build without WASM. COLD: once per name.
+tg_status tg_attribute_resolve(const struct tg_runtime *runtime,
+                               struct tg_str name,
+                               uint32_t *id);
+
+// Finds or makes a counter's series. Once per label set; the handle is never unmapped. A metric has at most 2000 series:
+// label sets beyond share the one labelled otel_metric_overflow="true". COLD.
+tg_status tg_counter_resolve(const struct tg_runtime *runtime,
+                             const struct tg_instrument *instrument,
+                             const struct tg_counter **out,
+                             struct tg_error *error);
+
+// Adds n. HOT.
+tg_status tg_counter_add(const struct tg_counter *counter, uint64_t n);
+
+// The sum over all threads. COLD.
+tg_status tg_counter_value(const struct tg_counter *counter, uint64_t *out);
+
+// Takes the series out; its room is used again and its handle answers TG_CLOSED. COLD.
+tg_status tg_counter_retire(const struct tg_counter *counter);
+
+// Finds or makes a gauge's series, as tg_counter_resolve does. COLD.
+tg_status tg_gauge_resolve(const struct tg_runtime *runtime,
+                           const struct tg_instrument *instrument,
+                           const struct tg_gauge **out,
+                           struct tg_error *error);
+
+// Sets the value. HOT.
+tg_status tg_gauge_set(const struct tg_gauge *gauge, double value);
+
+// Adds to the value. HOT.
+tg_status tg_gauge_add(const struct tg_gauge *gauge, double delta);
+
+// The value. COLD.
+tg_status tg_gauge_value(const struct tg_gauge *gauge, double *out);
+
+// Takes the series out, as tg_counter_retire does. COLD.
+tg_status tg_gauge_retire(const struct tg_gauge *gauge);
+
+// Finds or makes a histogram's series, as tg_counter_resolve does. COLD.
+tg_status tg_histogram_resolve(const struct tg_runtime *runtime,
+                               const struct tg_instrument *instrument,
+                               const struct tg_histogram **out,
+                               struct tg_error *error);
+
+// Records a value: TG_INVALID when it is negative, infinite or not a number. HOT.
+tg_status tg_histogram_record(const struct tg_histogram *histogram, double value);
+
+// The value below which a share q (0 to 1) of the values lies, off by at most 2.2 %; not a number when nothing was
+// recorded. COLD.
+tg_status tg_histogram_quantile(const struct tg_histogram *histogram, double q, double *out);
+
+// Takes the series out, as tg_counter_retire does. COLD.
+tg_status tg_histogram_retire(const struct tg_histogram *histogram);
+
+// Renders all metrics in the format that an HTTP Accept header asks for: OpenMetrics 1.0, or Prometheus text 0.0.4 (also
+// when accept is empty). *out is to be freed by tg_text_free; tg_text_content_type gives the Content-Type. COLD: writers
+// are not stopped.
+tg_status tg_metrics_render(const struct tg_runtime *runtime,
+                            struct tg_str accept,
+                            struct tg_text **out,
+                            struct tg_error *error);
+
+// Checks a module, compiles it, tries it out, then publishes it under a name with one store. A name loaded before is
+// swapped: no call is refused or lost by it, and calls in flight stay with the generation that they entered with.
+// options may be NULL. TG_POLICY_REJECTED says why in error; what was in force stays. TG_UNSUPPORTED in a build without
+// WASM. COLD: it compiles.
+tg_status tg_policy_load(const struct tg_runtime *runtime,
+                         struct tg_str name,
+                         const uint8_t *wasm,
+                         size_t len,
+                         const struct tg_policy_options *options,
+                         struct tg_error *error);
+
+// Does what tg_policy_load does, but does not publish. COLD.
+tg_status tg_policy_check(const struct tg_runtime *runtime,
+                          const uint8_t *wasm,
+                          size_t len,
+                          const struct tg_policy_options *options,
+                          struct tg_error *error);
+
+// Lets the previous good generation serve again, which was kept compiled. TG_NOT_FOUND when there is none. COLD.
+tg_status tg_policy_rollback(const struct tg_runtime *runtime, struct tg_str name, struct tg_error *error);
+
+// Takes a policy away: guards that name it answer by their on_fail. COLD.
+tg_status tg_policy_unload(const struct tg_runtime *runtime, struct tg_str name);
+
+// The number of the generation that serves: 1, 2, 3…; 0 when it failed too often and there was no earlier one.
+tg_status tg_policy_generation(const struct tg_runtime *runtime, struct tg_str name, uint64_t *generation);
+
+// Checks a document without applying it. *report, if not NULL, becomes {"ok":true} or {"ok":false,"errors":
+// [{"path":…,"message":…},…]} with every error, to be freed by tg_text_free. TG_INVALID when anything is wrong. COLD.
+tg_status tg_rules_check(const char *json,
+                         size_t len,
+                         struct tg_text **report,
+                         struct tg_error *error);
+
+// Puts a document in force, whole or not at all. TG_INVALID: error.message begins with the first errors and
+// error.count says how many there are. TG_CONFLICT: its version is older than the one in force, or the same with other
+// content. COLD.
+tg_status tg_rules_apply(const struct tg_runtime *runtime, const char *json, size_t len, struct tg_error *error);
+
+// The version of the rules in force; 0 before the first.
+tg_status tg_rules_version(const struct tg_runtime *runtime, uint64_t *version);
+
+// Opens a runtime. On success *out is a handle that is never unmapped; otherwise *out is NULL. options and error may
+// be NULL. COLD: TG_INVALID for a bad option, TG_UNSUPPORTED for one that is not known, TG_SYSTEM when memory is
+// refused.
+tg_status tg_runtime_open(const struct tg_options *options, struct tg_runtime **out_runtime, struct tg_error *error);
+
+// Closes a runtime: gives back what this process holds, and the memory. Its handles answer TG_CLOSED from now on,
+// whatever other threads are doing with them. NULL is fine (TG_OK); a second close is TG_CLOSED. The handle itself, and
+// some 100 bytes a handle resolved from it, stay allocated. COLD.
+tg_status tg_runtime_close(struct tg_runtime *runtime);
+
+// Does now what this thread's first hot call would do (take its slot). COLD.
+tg_status tg_thread_prepare(const struct tg_runtime *runtime);
+
+// The library's version, such as "0.1.0". Static. HOT.
+const char *tg_version(void);
+
+// What was built in: a sum of TG_FEATURE_*. The functions of what was not are there and answer TG_UNSUPPORTED. HOT.
+uint64_t tg_features(void);
+
+// Whether a status is a refusal (1 to 99) rather than TG_OK or an error. HOT.
+bool tg_is_refusal(tg_status status);
+
+// The name of a status, such as "TG_REFUSED_RATE"; "unknown" for a number that is none. Static. HOT.
+const char *tg_status_name(tg_status status);
+
+// The bytes of a text, valid until it is freed; empty for NULL. HOT.
+struct tg_str tg_text_bytes(const struct tg_text *text);
+
+// What kind of text it is, as an HTTP Content-Type; empty for NULL. HOT.
+struct tg_str tg_text_content_type(const struct tg_text *text);
+
+// Frees a text; NULL is fine. COLD.
+void tg_text_free(struct tg_text *text);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* TIDEGATE_H */
+
+#define TG_ERROR_INIT TG_INIT(tg_error)
+#define TG_OPTIONS_INIT TG_INIT(tg_options)
+#define TG_CALL_INIT TG_INIT(tg_call)
+#define TG_GUARD_STATS_INIT TG_INIT(tg_guard_stats)
+#define TG_INSTRUMENT_INIT TG_INIT(tg_instrument)
+#define TG_POLICY_OPTIONS_INIT TG_INIT(tg_policy_options)

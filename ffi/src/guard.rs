@@ -66,7 +66,9 @@ pub const TG_BREAKER_OPEN: u32 = 2;
 pub const TG_BREAKER_HALF_OPEN: u32 = 3;
 
 /// A named protected resource.
-pub type tg_guard = Guard;
+pub struct tg_guard {
+    _opaque: [u8; 0],
+}
 
 /// What a successful enter hands out and exit gives back: the caller's own plain data. Copying one that is held is
 /// misuse. Zero-filled, it is a permit that holds nothing.
@@ -164,7 +166,7 @@ pub unsafe extern "C" fn tg_guard_resolve(
         }
         with(runtime, error, |_, runtime| {
             let to = out("out", out_guard)?;
-            *to = runtime.guard(text("name", name)?)?;
+            *to = std::ptr::from_ref(runtime.guard(text("name", name)?)?).cast();
             Ok(())
         })
     }
@@ -301,14 +303,14 @@ unsafe fn permit_of<'a>(permit: *mut tg_permit) -> Option<&'a mut Permit> {
 #[inline(always)]
 unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
     // SAFETY: by contract; handles are never unmapped.
-    if guard.is_aligned() { unsafe { guard.as_ref() } } else { None }
+    if guard.cast::<Guard>().is_aligned() { unsafe { guard.cast::<Guard>().as_ref() } } else { None }
 }
 
 /// # Safety
 /// As [`guard_of`].
 unsafe fn alive(guard: *const tg_guard) -> Result<&'static Guard, Error> {
     // SAFETY: by contract.
-    let guard = unsafe { reference("guard", guard) }?;
+    let guard = unsafe { reference("guard", guard.cast::<Guard>()) }?;
     if guard.is_alive() { Ok(guard) } else { Err(Error::new(tidegate_core::ErrorKind::Closed, "the guard is gone")) }
 }
 

@@ -10,11 +10,34 @@ use tidegate_core::metrics::name::MAX_LABELS;
 use tidegate_core::{Error, ErrorKind, Runtime};
 
 /// A counter: goes up only.
-pub type tg_counter = Counter;
+pub struct tg_counter {
+    _opaque: [u8; 0],
+}
+
+impl Handle for tg_counter {
+    type Of = Counter;
+}
 /// A gauge: goes up and down.
-pub type tg_gauge = Gauge;
+pub struct tg_gauge {
+    _opaque: [u8; 0],
+}
+
+impl Handle for tg_gauge {
+    type Of = Gauge;
+}
 /// A histogram of values that are not negative: exponential buckets, read back to within 2.2 %.
-pub type tg_histogram = Histogram;
+pub struct tg_histogram {
+    _opaque: [u8; 0],
+}
+
+impl Handle for tg_histogram {
+    type Of = Histogram;
+}
+
+/// A handle as C sees it, and what is behind it.
+trait Handle {
+    type Of: 'static;
+}
 
 /// One label of a series.
 #[repr(C)]
@@ -48,12 +71,12 @@ pub struct tg_instrument {
 ///
 /// # Safety
 /// The caller's pointers.
-unsafe fn resolve<T: 'static>(
+unsafe fn resolve<H: Handle>(
     runtime: *const tg_runtime,
     instrument: *const tg_instrument,
-    to: *mut *const T,
+    to: *mut *const H,
     error: *mut tg_error,
-    find: impl FnOnce(&Runtime, &Description<'_>) -> Result<&'static T, Error>,
+    find: impl FnOnce(&Runtime, &Description<'_>) -> Result<&'static H::Of, Error>,
 ) -> tg_status {
     // SAFETY: by contract.
     unsafe {
@@ -66,7 +89,7 @@ unsafe fn resolve<T: 'static>(
             reserved("instrument", &from.reserved)?;
             let labels = labels(from)?;
             let (name, help, unit) = (text("name", from.name)?, text("help", from.help)?, text("unit", from.unit)?);
-            *to = find(runtime, &Description { name, help, unit, labels: &labels })?;
+            *to = std::ptr::from_ref(find(runtime, &Description { name, help, unit, labels: &labels })?).cast();
             Ok(())
         })
     }
@@ -92,7 +115,8 @@ unsafe fn labels(from: &tg_instrument) -> Result<Vec<(&str, &str)>, Error> {
 /// # Safety
 /// NULL, or a handle of its kind.
 #[inline(always)]
-unsafe fn handle<'a, T>(pointer: *const T) -> Option<&'a T> {
+unsafe fn handle<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Of> {
+    let pointer = pointer.cast::<H::Of>();
     // SAFETY: by contract; handles are never unmapped.
     if pointer.is_aligned() { unsafe { pointer.as_ref() } } else { None }
 }
@@ -100,7 +124,7 @@ unsafe fn handle<'a, T>(pointer: *const T) -> Option<&'a T> {
 /// # Safety
 /// As [`handle`].
 #[inline(always)]
-unsafe fn change<T>(pointer: *const T, step: impl FnOnce(&T) -> Result<(), ErrorKind>) -> tg_status {
+unsafe fn change<H: Handle>(pointer: *const H, step: impl FnOnce(&H::Of) -> Result<(), ErrorKind>) -> tg_status {
     hot(|| {
         // SAFETY: by contract.
         match unsafe { handle(pointer) } {
@@ -112,7 +136,7 @@ unsafe fn change<T>(pointer: *const T, step: impl FnOnce(&T) -> Result<(), Error
 
 /// # Safety
 /// As [`handle`]; `to` is NULL or writable.
-unsafe fn read<T, V>(pointer: *const T, to: *mut V, get: impl FnOnce(&T) -> Result<V, Error>) -> tg_status {
+unsafe fn read<H: Handle, V>(pointer: *const H, to: *mut V, get: impl FnOnce(&H::Of) -> Result<V, Error>) -> tg_status {
     // SAFETY: by contract.
     unsafe {
         cold(null_mut(), || {
@@ -125,7 +149,7 @@ unsafe fn read<T, V>(pointer: *const T, to: *mut V, get: impl FnOnce(&T) -> Resu
 
 /// # Safety
 /// As [`handle`].
-unsafe fn retire<T>(pointer: *const T, step: impl FnOnce(&T) -> Result<(), Error>) -> tg_status {
+unsafe fn retire<H: Handle>(pointer: *const H, step: impl FnOnce(&H::Of) -> Result<(), Error>) -> tg_status {
     // SAFETY: by contract.
     unsafe { cold(null_mut(), || step(handle(pointer).ok_or_else(|| invalid("handle: NULL or misaligned"))?)) }
 }

@@ -105,14 +105,18 @@ impl Breaker {
         Breaker { state, generation: (self.generation + 1) & GENERATION_MASK, out: 0, ok: 0, since }
     }
 
-    /// Nanoseconds in this generation; None when it began in what is now the future (time went back).
-    fn elapsed(self, now: u64) -> Option<u64> {
-        let units = (now >> UNIT_BITS).wrapping_sub(self.since) & SINCE_MASK;
-        // The rounding up of `since` may put it one unit ahead.
-        if units == SINCE_MASK {
-            return Some(0);
-        }
-        (units <= SINCE_MASK / 2).then_some(units << UNIT_BITS)
+    /// Nanoseconds left until this generation is `wait` old, 0 when it is; None when it began in what is now the future
+    /// (time went back).
+    fn left(self, wait: u64, now: u64) -> Option<u64> {
+        let wait = wait.div_ceil(1 << UNIT_BITS);
+        let passed = (now >> UNIT_BITS).wrapping_sub(self.since) & SINCE_MASK;
+        let left = match passed {
+            // The rounding up of `since` may put it one unit ahead.
+            SINCE_MASK => wait + 1,
+            _ if passed > SINCE_MASK / 2 => return None,
+            _ => wait.saturating_sub(passed),
+        };
+        Some((left << UNIT_BITS).saturating_sub(now & ((1 << UNIT_BITS) - 1)))
     }
 
     fn probe(self) -> (Breaker, Admission) {
@@ -127,9 +131,9 @@ impl Breaker {
             State::HalfOpen => timing.probe_timeout_ns,
             State::Open => timing.open_for_ns,
         };
-        match self.elapsed(now) {
-            Some(elapsed) if elapsed >= wait => self.begin(State::HalfOpen, now).probe(),
-            Some(elapsed) => (self, Admission::Refuse(wait - elapsed)),
+        match self.left(wait, now) {
+            Some(0) => self.begin(State::HalfOpen, now).probe(),
+            Some(left) => (self, Admission::Refuse(left)),
             // The clock went back behind this generation's begin: it begins anew, now.
             None => {
                 let since = now.div_ceil(1 << UNIT_BITS) & SINCE_MASK;
@@ -217,8 +221,10 @@ mod tests {
         for now in [SECOND, SECOND + 1, SECOND + 65_535, 12_345_678_901] {
             let (_, admission) = opened(now).admit(&TIMING, now + TIMING.open_for_ns - 1);
             assert!(matches!(admission, Admission::Refuse(_)));
-            let (_, admission) = opened(now).admit(&TIMING, now + TIMING.open_for_ns + (1 << 17));
-            assert!(matches!(admission, Admission::Probe(_)));
+            let Admission::Refuse(left) = opened(now).admit(&TIMING, now + 17).1 else { panic!("open") };
+            let (_, admission) = opened(now).admit(&TIMING, now + 17 + left);
+            assert!(matches!(admission, Admission::Probe(_)), "retry-after is not too early");
+            assert!(17 + left < TIMING.open_for_ns + (1 << 17));
         }
     }
 

@@ -353,7 +353,8 @@ pub fn compile(rules: &GuardRules, before: &Numbers, now: u64) -> Result<Numbers
 
 fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
     numbers.breaker_mode = rule.mode;
-    let ratio = rule.error_ratio.map_or(0, |ratio| (ratio * 2f64.powi(32)).ceil() as u64);
+    // Rounded down: nine bad calls of ten are a share of 0.9.
+    let ratio = rule.error_ratio.map_or(0, |ratio| ((ratio * 2f64.powi(32)) as u64).max(1));
     numbers.threshold = Threshold { ratio, min_calls: rule.min_calls.into() };
     numbers.consecutive = rule.consecutive_failures.unwrap_or(0).into();
     numbers.window = window::reciprocal(rule.window_ns);
