@@ -1,0 +1,78 @@
+package chart
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidegate/tidegate/demo/tally"
+)
+
+func TestScale(t *testing.T) {
+	y := scale{0, 500, 300, 100} // upwards, as on a screen
+	for value, want := range map[float64]float64{0: 300, 250: 200, 500: 100, 900: 100, -1: 300} {
+		if got := y.at(value); got != want {
+			t.Errorf("%v is at %v, want %v", value, got, want)
+		}
+	}
+}
+
+func TestTicksAreRound(t *testing.T) {
+	for _, c := range []struct {
+		to   float64
+		most int
+		want []float64
+	}{
+		{622, 4, []float64{0, 200, 400, 600}}, {23, 12, []float64{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22}},
+		{7, 5, []float64{0, 2, 4, 6}}, {10, 2, []float64{0, 5, 10}},
+	} {
+		if got := (scale{from: 0, to: c.to}).ticks(c.most); !slices.Equal(got, c.want) {
+			t.Errorf("to %v: %v, want %v", c.to, got, c.want)
+		}
+	}
+}
+
+func example() *Picture {
+	return &Picture{
+		Title: "a < b & c", Total: 2 * time.Second, Width: time.Second, Limit: 500 * time.Millisecond,
+		Phases:  []Span{{0, time.Second, "healthy"}, {time.Second, 2 * time.Second, "slow"}},
+		Marks:   []Mark{{time.Second, "rule changed"}},
+		Open:    []Span{{0, time.Second, ""}},
+		With:    []tally.Window{{Offered: 400, Goodput: 400}, {From: time.Second, Offered: 400, Goodput: 0, P99: time.Second}},
+		Without: []tally.Window{{Offered: 400, Goodput: 200}, {From: time.Second, Offered: 400, Goodput: 200}},
+	}
+}
+
+func TestThePictureIsXML(t *testing.T) {
+	var drawn strings.Builder
+	if err := example().Draw(&drawn); err != nil {
+		t.Fatal(err)
+	}
+	decoder := xml.NewDecoder(strings.NewReader(drawn.String()))
+	for {
+		if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"a &lt; b &amp; c", "rule changed", "healthy", "calls/s", "seconds since"} {
+		if !strings.Contains(drawn.String(), text) {
+			t.Errorf("%q is not in it", text)
+		}
+	}
+}
+
+func TestValuesStandWhereTheScaleSays(t *testing.T) {
+	p := example()
+	got := p.points(p.With, scale{0, 400, middle, top}, func(w tally.Window) float64 { return w.Goodput })
+	quarter := (right - left) / 4
+	want := [][2]float64{{left + quarter, top}, {left + 3*quarter, middle}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
