@@ -53,7 +53,7 @@ pub extern "C" fn tg_text_content_type(text: *const tg_text) -> tg_str {
 
 /// Frees a text; NULL is fine. COLD.
 #[unsafe(no_mangle)]
-pub extern "C" fn tg_text_free(text: *mut tg_text) {
+pub unsafe extern "C" fn tg_text_free(text: *mut tg_text) {
     value((), || {
         // SAFETY: NULL, or a text that was handed out and not freed.
         unsafe {

@@ -68,39 +68,34 @@ impl Shared {
             nameless_exits: crate::guard::exit::nameless_exits(),
             ..Snapshot::default()
         };
-        self.collect_families(&mut snapshot);
-        self.collect_guards(&mut snapshot);
+        self.collect(&mut snapshot);
         Ok(snapshot)
     }
 
-    fn collect_guards(&self, snapshot: &mut Snapshot) {
+    /// One walk over the directory.
+    fn collect(&self, snapshot: &mut Snapshot) {
         let directory = Directory(self.segment());
         let side = (self.segment().header().rules_turn.load(Acquire) & 1) as usize;
-        directory.each(Kind::Guard, |found, cell| {
-            let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
-            let block = self.segment().at::<Block>(cell.words[side].load(Acquire) as u32).unwrap_or(&NO_RULES);
-            snapshot.guards.insert(directory.name(cell), stats::read(self.segment(), found, guard, block));
+        directory.each_of_any(|kind, found, cell| match kind {
+            Kind::Counter | Kind::Gauge | Kind::Histogram => {
+                let (family, labels) = split(directory.name_text(cell));
+                let series = (labels.to_owned(), self.value_of(kind, found.generation, cell));
+                family_of(snapshot, family).series.push(series);
+            }
+            Kind::Family => {
+                let extra = directory.extra(cell);
+                let help = (cell.words[0].load(Relaxed) >> 8) as usize;
+                let (help, unit) = extra.split_at_checked(help).unwrap_or((&extra, ""));
+                let family = family_of(snapshot, directory.name_text(cell));
+                (family.help, family.unit) = (help.into(), unit.into());
+            }
+            Kind::Guard => {
+                let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
+                let block = self.segment().at::<Block>(cell.words[side].load(Acquire) as u32).unwrap_or(&NO_RULES);
+                snapshot.guards.insert(directory.name(cell), stats::read(self.segment(), found, guard, block));
+            }
+            Kind::Attribute => {}
         });
-    }
-
-    fn collect_families(&self, snapshot: &mut Snapshot) {
-        let directory = Directory(self.segment());
-        directory.each(Kind::Family, |_, cell| {
-            let extra = directory.extra(cell);
-            let help = (cell.words[0].load(Relaxed) >> 8) as usize;
-            let (help, unit) = extra.split_at_checked(help).unwrap_or((&extra, ""));
-            let family = Family { help: help.into(), unit: unit.into(), series: Vec::new() };
-            snapshot.families.insert(directory.name(cell), family);
-        });
-        for kind in [Kind::Counter, Kind::Gauge, Kind::Histogram] {
-            directory.each(kind, |found, cell| {
-                let name = directory.name(cell);
-                let (family, labels) = split(&name);
-                if let Some(family) = snapshot.families.get_mut(family) {
-                    family.series.push((labels.into(), self.value_of(kind, found.generation, cell)));
-                }
-            });
-        }
         for family in snapshot.families.values_mut() {
             family.series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         }
@@ -123,6 +118,11 @@ impl Shared {
             _ => Value::Gauge(f64::from_bits(cell.words[0].load(Acquire))),
         }
     }
+}
+
+/// The family of this name, which its series may come before.
+fn family_of<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut Family {
+    snapshot.families.entry(name.to_owned()).or_default()
 }
 
 /// `name{labels}` taken apart.

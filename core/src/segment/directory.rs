@@ -37,6 +37,13 @@ impl Kind {
         self as u32 | self.layout() << 8
     }
 
+    /// The kind with this mark, when both are known here.
+    fn of(mark: u32) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.mark() == mark)
+    }
+
+    const ALL: [Kind; 6] = [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute];
+
     /// Bytes of a cell.
     fn bytes(self) -> usize {
         match self {
@@ -201,13 +208,27 @@ impl<'a> Directory<'a> {
 
     /// Calls `see` with every cell of a kind.
     pub fn each(&self, kind: Kind, mut see: impl FnMut(Found, &'a Cell)) {
+        self.each_of_any(|of, found, cell| {
+            if of == kind {
+                see(found, cell);
+            }
+        });
+    }
+
+    /// Calls `see` with every cell of a kind that this library knows.
+    pub fn each_of_any(&self, mut see: impl FnMut(Kind, Found, &'a Cell)) {
         for head in self.heads() {
             for (at, cell) in self.follow(head.0.load(Acquire)) {
-                if cell.mark.load(Relaxed) == kind.mark() {
-                    see(Found { at, generation: cell.generation.load(Acquire) }, cell);
+                if let Some(kind) = Kind::of(cell.mark.load(Relaxed)) {
+                    see(kind, Found { at, generation: cell.generation.load(Acquire) }, cell);
                 }
             }
         }
+    }
+
+    /// A cell's name, borrowed for as long as the lock is held.
+    pub fn name_text(&self, cell: &Cell) -> &'a str {
+        std::str::from_utf8(self.name_of(cell)).unwrap_or("")
     }
 
     /// A cell's name.
