@@ -21,6 +21,8 @@ class Part:
     builds: bool = False
     # What it tests; where that is not there, nor is the part.
     needs: str = "."
+    # Lines of its output that begin so are worth showing.
+    tells: tuple[str, ...] = ()
 
     @property
     def log(self):
@@ -53,7 +55,7 @@ def wait(process, tick):
                 return process.wait(timeout=1)
             except subprocess.TimeoutExpired:
                 tick()
-    except KeyboardInterrupt:
+    except BaseException:
         os.killpg(process.pid, signal.SIGTERM)
         raise
 

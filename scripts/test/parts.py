@@ -21,8 +21,10 @@ PARTS = [
     Part("format", "Rust is formatted", "cargo fmt --all --check"),
     Part("header", "include/tidegate.h is what ffi/ says", "scripts/header --check"),
     Part("clippy", "clippy has nothing to say", "cargo clippy --workspace --all-targets --locked -- -D warnings"),
-    Part("core", "Rust: core and telemetry (unit, property, models, vectors)",
-         "cargo test --locked --no-fail-fast -p tidegate-core -p tidegate-telemetry", counting.cargo),
+    # Optimised, as models go through millions of orders, and with the checks for overflow that a release has not.
+    Part("core", "Rust: core and telemetry (unit, property, loom, vectors, crashes)",
+         "export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_TEST_OPT_LEVEL=2;"
+         " cargo test --locked --no-fail-fast -p tidegate-core -p tidegate-telemetry", counting.cargo),
     Part("library", "libtidegate builds and installs", "make --no-print-directory prefix", builds=True),
     Part("policies", "Policies build from their sources", "make --no-print-directory -C policies", builds=True,
          needs="policies/Makefile"),
@@ -39,7 +41,7 @@ PARTS = [
              failed=0
              tests/abi/symbols {SMALL}/prefix {OUT}/symbols-small || failed=1
              {c_tests("small", SMALL / "prefix")} || failed=1
-             exit $failed""", counting.ours),
+             exit $failed""", counting.ours, tells=("size: ",)),
     Part("tsan", "C tests and vectors, ThreadSanitizer with the Rust side instrumented",
          f"tests/c/tsan {TARGET} {TSAN_TARGET} {OUT}/tsan", counting.ours),
     Part("go", "Go: vet, tests and vectors with -race", go_tests("bindings/go", flags="-race"), counting.go),

@@ -25,9 +25,16 @@ def show(part, number, of):
     result = part.run(tick)
     counts = f"{result.passed} passed" + (f", {result.failed} FAILED" if result.failed else "")
     print((f"\r\033[K{head} ..." if ON_TERMINAL else "") + f" {counts} ({time.monotonic() - start:.0f} s)", flush=True)
+    for line in part.output().splitlines():
+        if line.startswith(part.tells):
+            print("       " + line)
     if result.failed:
-        print(indented(told(part)) + f"\n       all of it: {part.log.relative_to(ROOT) if part.log.is_relative_to(ROOT) else part.log}")
+        print(indented(told(part)) + f"\n       all of it: {shown(part.log)}")
     return result
+
+
+def shown(path):
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def last_line(part):
@@ -40,6 +47,8 @@ def told(part):
     output = part.output()
     if part.count is counting.go:
         output = go_failures(output)
+    if part.count is counting.ours:
+        output = "".join(line for line in output.splitlines(keepends=True) if not line.startswith(("ok ", *part.tells)))
     return "\n".join(output.strip().splitlines()[-LAST_LINES:])
 
 

@@ -122,9 +122,15 @@ TEST(a_storm_adds_up) {
   CHECK_STATUS(tg_runtime_close(rt), TG_OK);
 }
 
-static bool may_be(tg_status status) {
-  return status == TG_OK || status == TG_CLOSED || tg_is_refusal(status);
+/* What a call may answer while its runtime is being closed. */
+static void check_may_be(int line, const char *call, tg_status status) {
+  if (status == TG_OK || status == TG_CLOSED || tg_is_refusal(status)) return;
+  char text[128];
+  snprintf(text, sizeof text, "%s is %s", call, tg_status_name(status));
+  check_fault(__FILE__, line, text);
 }
+
+#define MAY_BE(call, status) check_may_be(__LINE__, call, status)
 
 /* Uses the handles until they say that they are closed. */
 static void *until_closed(void *started) {
@@ -132,18 +138,18 @@ static void *until_closed(void *started) {
   for (int i = 0; status != TG_CLOSED; i++) {
     tg_permit permit;
     status = tg_guard_enter(guard, NULL, &permit);
-    CHECK(may_be(status));
-    if (status == TG_OK) CHECK(may_be(tg_guard_exit(&permit, TG_OUTCOME_SUCCESS)));
-    CHECK(may_be(tg_counter_add(counter, 1)));
-    CHECK(may_be(tg_gauge_set(gauge, 1)));
-    CHECK(may_be(tg_histogram_record(histogram, 1)));
+    MAY_BE("enter", status);
+    if (status == TG_OK) MAY_BE("exit", tg_guard_exit(&permit, TG_OUTCOME_SUCCESS));
+    MAY_BE("counter_add", tg_counter_add(counter, 1));
+    MAY_BE("gauge_set", tg_gauge_set(gauge, 1));
+    MAY_BE("histogram_record", tg_histogram_record(histogram, 1));
     uint64_t now;
-    CHECK(may_be(tg_clock_now(rt, &now)));
+    MAY_BE("clock_now", tg_clock_now(rt, &now));
     if (i % 64 == 0) {
       const tg_guard *other;
       tg_text *text = NULL;
-      CHECK(may_be(tg_guard_resolve(rt, TG_STR("other"), &other, NULL)));
-      CHECK(may_be(tg_metrics_render(rt, TG_STR(""), &text, NULL)));
+      MAY_BE("guard_resolve", tg_guard_resolve(rt, TG_STR("other"), &other, NULL));
+      MAY_BE("metrics_render", tg_metrics_render(rt, TG_STR(""), &text, NULL));
       tg_text_free(text);
     }
     atomic_fetch_add((atomic_int *)started, 1);
