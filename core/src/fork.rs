@@ -25,6 +25,35 @@ pub fn epoch() -> u64 {
     renew()
 }
 
+/// A memory of [`epoch`] that is compared faster than by asking for it again.
+#[derive(Clone, Copy)]
+pub struct Stamp {
+    page: *const AtomicU64,
+    epoch: u64,
+}
+
+/// Never holds an epoch.
+static NOBODYS: AtomicU64 = AtomicU64::new(0);
+
+impl Stamp {
+    /// Of no process.
+    pub const NONE: Stamp = Stamp { page: &raw const NOBODYS, epoch: 1 };
+
+    /// Of this process. On a kernel where only a system call can tell, it is out of date at once.
+    pub fn now() -> Stamp {
+        let epoch = epoch();
+        let page = PAGE.load(Acquire);
+        Stamp { page: if page.is_null() { &raw const NOBODYS } else { page }, epoch }
+    }
+
+    /// Whether this is surely still the same process. **Hot.**
+    #[inline(always)]
+    pub fn holds(&self) -> bool {
+        // SAFETY: a static, or the page, which is never unmapped.
+        unsafe { (*self.page).load(Acquire) == self.epoch }
+    }
+}
+
 #[cold]
 fn renew() -> u64 {
     let page = match PAGE.load(Acquire) {

@@ -9,7 +9,8 @@
 //! once, as it is a change of the state word. On the lane that threads beyond the slots share, calls that end
 //! while a bucket turns may also be lost.
 
-use crate::slot::lane::Run;
+use crate::slot::lane::Count;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Buckets of a window.
@@ -39,6 +40,33 @@ pub fn reciprocal(window_ns: u64) -> u64 {
     (u128::from(u64::MAX) / u128::from(width) + 1) as u64
 }
 
+/// The bucket that a thread counted in last: calls that end soon after each other fall into the same one, which
+/// saves the division.
+pub struct LastSlot {
+    index: Cell<u64>,
+    slot: Cell<usize>,
+}
+
+impl LastSlot {
+    /// A memory of no bucket yet: bucket 0 is at 0.
+    pub const fn nothing() -> LastSlot {
+        LastSlot { index: Cell::new(0), slot: Cell::new(0) }
+    }
+
+    #[inline(always)]
+    fn of(&self, index: u64) -> usize {
+        if self.index.get() != index { self.turn(index) } else { self.slot.get() }
+    }
+
+    #[cold]
+    fn turn(&self, index: u64) -> usize {
+        let slot = slot(index);
+        self.index.set(index);
+        self.slot.set(slot);
+        slot
+    }
+}
+
 impl Place {
     /// The place of `now` in windows with this reciprocal, in a generation of the breaker.
     #[inline(always)]
@@ -46,21 +74,23 @@ impl Place {
         let index = ((u128::from(now) * u128::from(reciprocal)) >> 64) as u64;
         Place { tag: tag(index, generation), index }
     }
+}
 
-    fn slot(self) -> usize {
-        (self.index % BUCKETS as u64) as usize * 2
-    }
+/// The bucket's first word in the window.
+fn slot(index: u64) -> usize {
+    (index % BUCKETS as u64) as usize * 2
 }
 
 /// Generation (10 bits) | index (21 bits) | 1, so that no tag is 0.
+#[inline(always)]
 fn tag(index: u64, generation: u64) -> u64 {
     (generation & 0x3FF) << 22 | (index & 0x1F_FFFF) << 1 | 1
 }
 
 /// Counts one call that ended, at words `base`.. of the run.
 #[inline(always)]
-pub fn count(run: &Run<'_>, base: usize, place: Place, bad: bool) {
-    let at = base + place.slot();
+pub fn count<'a>(run: impl Count<'a>, last: &LastSlot, base: usize, place: Place, bad: bool) {
+    let at = base + last.of(place.index);
     if run.word(at).load(Relaxed) >> 32 != place.tag {
         turn(run, at, place.tag);
     }
@@ -71,7 +101,7 @@ pub fn count(run: &Run<'_>, base: usize, place: Place, bad: bool) {
 }
 
 #[cold]
-fn turn(run: &Run<'_>, at: usize, tag: u64) {
+fn turn<'a>(run: impl Count<'a>, at: usize, tag: u64) {
     run.word(at + 1).store(0, Relaxed);
     run.word(at).store(tag << 32, Release);
 }
@@ -80,7 +110,7 @@ fn turn(run: &Run<'_>, at: usize, tag: u64) {
 pub fn add_up(window: &[AtomicU64], place: Place, sum: &mut Sum) {
     for back in 0..BUCKETS as u64 {
         let Some(index) = place.index.checked_sub(back) else { break };
-        let at = (index % BUCKETS as u64) as usize * 2;
+        let at = slot(index);
         let head = window[at].load(Acquire);
         // Generation bits of the current tag, index bits of the bucket's own.
         let wanted = place.tag & !0x3F_FFFF | tag(index, 0);
@@ -129,7 +159,7 @@ impl Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slot::lane::{PAGE_WORDS, Page};
+    use crate::slot::lane::{PAGE_WORDS, Page, Run};
 
     const WINDOW: u64 = 10_000_000_000;
 
@@ -150,9 +180,9 @@ mod tests {
     #[test]
     fn slides() {
         let words = words();
-        let run = Run::for_test(&words);
+        let (run, last) = (Run::for_test(&words), LastSlot::nothing());
         for second in 0..10 {
-            count(&run, 0, place(second * 1_000_000_000, 0), second % 2 == 0);
+            count(run, &last, 0, place(second * 1_000_000_000, 0), second % 2 == 0);
         }
         assert_eq!(sum(&words, place(9_999_999_999, 0)), Sum { calls: 10, bad: 5 });
         assert_eq!(sum(&words, place(10_000_000_001, 0)), Sum { calls: 9, bad: 4 });
@@ -167,11 +197,11 @@ mod tests {
     #[test]
     fn another_generation_starts_empty() {
         let words = words();
-        let run = Run::for_test(&words);
-        count(&run, 0, place(0, 3), true);
+        let (run, last) = (Run::for_test(&words), LastSlot::nothing());
+        count(run, &last, 0, place(0, 3), true);
         assert_eq!(sum(&words, place(0, 3)).calls, 1);
         assert_eq!(sum(&words, place(0, 4)).calls, 0);
-        count(&run, 0, place(0, 4), false);
+        count(run, &last, 0, place(0, 4), false);
         assert_eq!(sum(&words, place(0, 4)), Sum { calls: 1, bad: 0 });
     }
 

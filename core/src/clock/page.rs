@@ -6,6 +6,7 @@
 
 use super::tsc;
 use crate::word::update;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 const RING: u64 = 8;
@@ -48,8 +49,23 @@ struct Line {
     scale: u64,
 }
 
+/// A thread's own copy of the anchor in force: one look at the page tells that it still is.
+#[derive(Default)]
+pub struct OwnAnchor {
+    number: Cell<u64>,
+    ticks: Cell<u64>,
+    ns: Cell<u64>,
+    scale: Cell<u64>,
+    valid: Cell<u64>,
+}
+
 impl Line {
+    /// The reading `ticks` of a line that is still in force: ticks × scale is then less than a second in 32.32, so 64 bits hold it.
     #[inline(always)]
+    fn soon(&self, ticks: u64) -> u64 {
+        self.ns.wrapping_add(ticks.wrapping_sub(self.ticks).wrapping_mul(self.scale) >> 32)
+    }
+
     fn at(&self, ticks: u64) -> u64 {
         self.ns + ((u128::from(ticks.wrapping_sub(self.ticks)) * u128::from(self.scale)) >> 32) as u64
     }
@@ -96,9 +112,37 @@ impl ClockPage {
         // Version 0 is nobody's, so that a page that is not running never matches.
         let whole = anchor.version.load(Relaxed) == current && current != 0;
         if whole && ticks.wrapping_sub(line.ticks) < valid {
-            return line.at(ticks);
+            return line.soon(ticks);
         }
         self.now_slow(current, ticks)
+    }
+
+    /// Nanoseconds now, by the calling thread's own copy.
+    #[inline(always)]
+    pub fn now_by(&self, own: &OwnAnchor) -> u64 {
+        let ticks = tsc::read();
+        let in_force = self.current.load(Acquire) == own.number.get();
+        if in_force && ticks.wrapping_sub(own.ticks.get()) < own.valid.get() {
+            return Line { ticks: own.ticks.get(), ns: own.ns.get(), scale: own.scale.get() }.soon(ticks);
+        }
+        self.now_anew(own)
+    }
+
+    /// Renews the copy, where there is an anchor to copy. Number 0, with a copy that is valid for no tick, is none.
+    #[cold]
+    fn now_anew(&self, own: &OwnAnchor) -> u64 {
+        let now = self.now();
+        let current = self.current.load(Acquire);
+        let valid = self.ring[(current % RING) as usize].valid.load(Acquire);
+        let line = if current & VIRTUAL == 0 { self.anchor(current) } else { None };
+        if let Some(line) = line.filter(|_| current != 0) {
+            own.number.set(current);
+            own.ticks.set(line.ticks);
+            own.ns.set(line.ns);
+            own.scale.set(line.scale);
+            own.valid.set(valid);
+        }
+        now
     }
 
     #[cold]

@@ -37,8 +37,12 @@ impl Hold {
         Hold { reciprocal, anchor: now, first: first & EPOCH_MASK }
     }
 
+    /// Whether there is a `max_hold`, so that time changes the epoch.
+    pub fn passes(&self) -> bool {
+        self.reciprocal != 0
+    }
+
     /// The epoch at `now`.
-    #[inline(always)]
     pub fn epoch(&self, now: u64) -> u64 {
         let since = now.saturating_sub(self.anchor);
         let passed = (u128::from(since) * u128::from(self.reciprocal)) >> 64;
@@ -135,7 +139,7 @@ impl Held {
     }
 
     /// Both counts added, modulo 2²⁴.
-    pub fn add(self, other: Held) -> Held {
+    pub fn joined_with(self, other: Held) -> Held {
         Held { epoch: self.epoch, old: (self.old + other.old) & COUNT_MASK, new: (self.new + other.new) & COUNT_MASK }
     }
 }

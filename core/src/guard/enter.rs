@@ -6,38 +6,65 @@
 
 use super::cell::{EXPIRED, HELD, MAX_RATES, RUN, SHADOWED};
 use super::handle::Guard;
+use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{JUDGED, PROBE, Permit, PermitState};
+use super::permit::{JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
 use super::policy_stage::{Said, key_hash};
 use super::turned_away::{Ended, Taken};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, Admission};
-use crate::concurrency::fixed::{self, Held, MAX_LIMIT, PENDING};
+use crate::concurrency::fixed::{self, Held, PENDING};
 use crate::error::ErrorKind;
 use crate::rate::token_bucket::Refusal;
 use crate::rules::Mode;
-use crate::runtime::{Local, current};
-use crate::slot::lane::Run;
+use crate::runtime::current;
+use crate::slot::lane::{Count, Run};
+use std::sync::atomic::Ordering::*;
 
 impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
     #[inline]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        match self.known() {
+            Some((local, known)) => self.pass(known.facts(), known.run(), self.now_by(local), call, permit),
+            None => self.enter_anew(call, permit),
+        }
+    }
+
+    /// Enters on a thread that does not know the guard, or not as it is now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn enter_anew(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if !self.is_alive() {
             *permit = Permit::default();
             return Err(NotEntered::Failed(ErrorKind::Closed));
         }
-        self.pass(current(self.shared), call, permit)
+        self.look_up(|facts, run| self.pass(facts, run, self.now(), call, permit))
+    }
+
+    /// Calls `then` with what the calling thread knows of the guard, looked up. It is remembered where the thread's
+    /// lane is its own.
+    pub(super) fn look_up<T>(&'static self, then: impl FnOnce(&Facts, Run<'static>) -> T) -> T {
+        let local = current(self.shared);
+        let run = local.run(self.place, RUN, &self.cell().cell.generation, self.generation);
+        match run.own() {
+            Some(own) => then(local.known(self.index.into()).learn(self, own, local.token), run),
+            None => then(&Facts::of(self, local.token), run),
+        }
     }
 
     /// The pipeline.
     #[inline(always)]
-    pub(super) fn pass(&'static self, local: &Local, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let numbers = self.numbers();
-        let flags = numbers.flags();
-        let run = local.run(self.place, RUN, &self.cell().cell.generation, self.generation);
-        let (now, cost) = (self.now(), call.cost.max(1));
-        let start = Taken::nothing(self, numbers, run, now, cost);
+    fn pass(
+        &'static self,
+        facts: &Facts,
+        run: impl Count<'static> + Into<Run<'static>>,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let (numbers, flags, cost) = (facts.numbers(), facts.flags(), call.cost.max(1));
+        let start = Taken::nothing(self, facts, run.into(), now, cost);
 
         let Some(deadline_ns) = deadline(numbers.timeout_ns(), call, now) else {
             return start.turn_away(Ended::by(Stage::Deadline), call, permit);
@@ -45,8 +72,8 @@ impl Guard {
         let (breaker, breaker_generation) = match flags.breaker() {
             Mode::Off => (0, 0),
             mode => match state::closed_generation(&self.cell().hot.breaker) {
-                Some(generation) => (JUDGED, generation as u16),
-                None => match self.ask_open_breaker(numbers, run, mode, now) {
+                Some(generation) => (JUDGED, generation),
+                None => match self.ask_open_breaker(numbers, run.into(), mode, now) {
                     Ok(asked) => asked,
                     Err(ended) => return start.turn_away(ended, call, permit),
                 },
@@ -54,7 +81,7 @@ impl Guard {
         };
         let (mut wait_ns, mut route, mut observer) = (0, 0, 0);
         if flags.policy() != Mode::Off {
-            match self.ask_policy(numbers, run, call, now, deadline_ns) {
+            match self.ask_policy(numbers, run.into(), call, now, deadline_ns) {
                 Said::Go(go) => (wait_ns, route, observer) = (go.wait_ns, go.route, go.observer),
                 Said::Deny { ended, observer } => {
                     let taken = Taken { breaker, breaker_generation, observer, ..start };
@@ -62,54 +89,51 @@ impl Guard {
                 }
             }
         }
-        let limit = if flags.concurrency() == Mode::Enforce { numbers.limit() } else { u64::from(MAX_LIMIT) };
-        let Some(place) = self.take_place(run, limit, self.epoch(numbers, now)) else {
+        let epoch = match facts.epoch() {
+            Some(epoch) => epoch,
+            None => self.epoch(numbers, now),
+        };
+        let Some(place) = self.take_place(run, facts.limit(), epoch) else {
             let taken = Taken { breaker, breaker_generation, observer, ..start };
             return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
         if flags.concurrency() == Mode::Shadow && place.inflight > numbers.limit() {
-            shadowed(run, Stage::Concurrency);
+            shadowed(run.into(), Stage::Concurrency);
         }
-        let hold_epoch = place.epoch as u16;
         for index in 0..flags.rates() {
             if let Err(refusal) = self.take_tokens(numbers, run, index, now, cost) {
-                let place = Some(hold_epoch);
+                let place = Some(place.epoch);
                 let taken = Taken { breaker, breaker_generation, observer, place, rates: index, ..start };
                 return taken.refused_by_rate(refusal, call, permit);
             }
         }
         if !start.is_current() {
-            let (place, rates) = (Some(hold_epoch), MAX_RATES);
+            let (place, rates) = (Some(place.epoch), MAX_RATES);
             let taken = Taken { breaker, breaker_generation, observer, place, rates, ..start };
             return taken.turn_away(Ended::Again, call, permit);
         }
-        *permit = Permit {
-            guard: self,
-            token: local.token,
-            start_ns: now,
-            deadline_ns,
-            wait_ns,
-            observer,
-            key_hash: if observer == 0 { 0 } else { key_hash(call.key) },
-            cost,
-            route,
-            hold_epoch,
-            breaker_generation,
-            flags: breaker,
-            criticality: call.criticality as u8,
-            ..Permit::default()
-        };
-        permit.seal_as(PermitState::Held);
+        permit.seal = seal_in(PermitState::Held, facts.seal(), now);
+        permit.guard = self;
+        permit.token = facts.token();
+        permit.start_ns = now;
+        permit.deadline_ns = deadline_ns;
+        permit.wait_ns = wait_ns;
+        permit.retry_after_ns = 0;
+        permit.observer = observer;
+        permit.key_hash = if observer == 0 { 0 } else { key_hash(call.key) };
+        permit.cost = cost;
+        (permit.reason, permit.route) = (0, route);
+        permit.marks = Marks::held(place.epoch, breaker_generation, breaker, self.index, call.criticality as u8);
         Ok(())
     }
 
     /// Whether the call is judged and a probe, and the breaker's generation.
     #[cold]
-    fn ask_open_breaker(&self, numbers: &Block, run: Run<'_>, mode: Mode, now: u64) -> Result<(u8, u16), Ended> {
+    fn ask_open_breaker(&self, numbers: &Block, run: Run<'_>, mode: Mode, now: u64) -> Result<(u64, u64), Ended> {
         let (admission, _) = state::admit(&self.cell().hot.breaker, &numbers.timing(), now);
         match admission {
-            Admission::Pass(generation) => Ok((JUDGED, generation as u16)),
-            Admission::Probe(generation) => Ok((JUDGED | PROBE, generation as u16)),
+            Admission::Pass(generation) => Ok((JUDGED, generation)),
+            Admission::Probe(generation) => Ok((JUDGED | PROBE, generation)),
             Admission::Refuse(retry_after_ns) if mode == Mode::Enforce => {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
@@ -121,23 +145,30 @@ impl Guard {
     }
 
     #[inline(always)]
-    fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
-        mark_pending(run);
+    fn take_place<'a>(&self, run: impl Count<'a>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
+        let seen = mark_pending(run);
         let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch).ok();
         match taken {
             Some(taken) => {
-                run.change(HELD, |word| Held::plus_one(word, taken.epoch));
+                settle(run, seen, |word| Held::plus_one(word, taken.epoch));
                 if taken.expired != 0 {
                     run.add(EXPIRED, taken.expired);
                 }
             }
-            None => run.change(HELD, |word| word & !PENDING),
+            None => settle(run, seen, |word| word),
         }
         taken
     }
 
     #[inline(always)]
-    fn take_tokens(&self, numbers: &Block, run: Run<'_>, index: usize, now: u64, cost: u64) -> Result<(), Refusal> {
+    fn take_tokens(
+        &self,
+        numbers: &Block,
+        run: impl Into<Run<'static>>,
+        index: usize,
+        now: u64,
+        cost: u64,
+    ) -> Result<(), Refusal> {
         let mode = numbers.rate_mode(index);
         if mode == Mode::Off {
             return Ok(());
@@ -145,7 +176,7 @@ impl Guard {
         let word = &self.cell().hot.rates[index % MAX_RATES];
         match numbers.bucket(index).take(word, now, cost) {
             Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => {
-                shadowed(run, Stage::Rate);
+                shadowed(run.into(), Stage::Rate);
                 Ok(())
             }
             answer => answer,
@@ -171,22 +202,39 @@ pub(super) fn shadowed(run: Run<'_>, stage: Stage) {
     run.add(SHADOWED + stage as usize, 1);
 }
 
-/// Says in the slot's own word that the shared one is about to change.
+/// Says in the slot's own word that the shared one is about to change; and tells what the word was.
 #[inline(always)]
-fn mark_pending(run: Run<'_>) {
+fn mark_pending<'a>(run: impl Count<'a>) -> u64 {
+    let word = run.word(HELD);
+    let seen = word.load(Relaxed) & !PENDING;
     if !run.is_shared() {
-        run.change(HELD, |word| word | PENDING);
+        word.store(seen | PENDING, Relaxed);
+    }
+    seen
+}
+
+/// Takes the mark away, and changes the word as the shared one was. `seen` is what it was when it was marked.
+#[inline(always)]
+fn settle<'a>(run: impl Count<'a>, seen: u64, step: impl Fn(u64) -> u64) {
+    if run.is_shared() {
+        run.change(HELD, step);
+    } else {
+        run.word(HELD).store(step(seen), Release);
     }
 }
 
 /// Gives a place in flight back; false when `max_hold` had done so.
 #[inline(always)]
-pub(super) fn give_place_back(guard: &Guard, run: Run<'_>, epoch: u64) -> bool {
-    mark_pending(run);
-    let given = fixed::give_back(&guard.cell().hot.concurrency, epoch);
-    run.change(HELD, |word| match given {
-        Some(now) => Held::minus_one(word, now, epoch),
-        None => word & !PENDING,
-    });
-    given.is_some()
+pub(super) fn give_place_back<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
+    let seen = mark_pending(run);
+    match fixed::give_back(&guard.cell().hot.concurrency, epoch) {
+        Some(now) => {
+            settle(run, seen, |word| Held::minus_one(word, now, epoch));
+            true
+        }
+        None => {
+            settle(run, seen, |word| word);
+            false
+        }
+    }
 }

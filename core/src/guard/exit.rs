@@ -3,8 +3,9 @@
 use super::cell::{CALLS, LATENCY, MISUSED, RUN, WINDOW};
 use super::enter::give_place_back;
 use super::handle::Guard;
+use super::known::{Facts, Known};
 use super::numbers::Block;
-use super::permit::{JUDGED, PROBE, Permit, PermitState};
+use super::permit::{Marks, Permit, PermitState};
 use super::turned_away::record_of;
 use super::{Outcome, cell};
 use crate::breaker::state::{self, Breaker, ProbeEnd};
@@ -12,8 +13,8 @@ use crate::breaker::window::{self, Place, Sum, Verdict};
 use crate::error::ErrorKind;
 use crate::metrics::histogram;
 use crate::rules::Mode;
-use crate::runtime::{Local, current};
-use crate::slot::lane::{Run, each_run};
+use crate::runtime::{Local, current, latest};
+use crate::slot::lane::{Count, Run, each_run};
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 /// Exits of permits that name no guard.
@@ -29,6 +30,27 @@ impl Permit {
     /// process, is left as it is and counted. **Hot.**
     #[inline]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+        match self.known() {
+            // What the permit says is believed once its seal is as this process makes it for that guard.
+            Some((guard, local, known)) if self.end(known.facts().seal()) => {
+                guard.exit(known.facts(), known.run(), guard.now_by(local), self, outcome)
+            }
+            _ => self.exit_anew(outcome),
+        }
+    }
+
+    /// The guard that it names, when the calling thread remembers it as it is now.
+    #[inline(always)]
+    fn known(&self) -> Option<(&'static Guard, &'static Local, &'static Known)> {
+        let local = latest()?;
+        let known = local.known(self.marks.index());
+        let guard = known.guard().filter(|_| known.is_of(self.guard))?;
+        guard.is_as(known).then_some((guard, local, known))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn exit_anew(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         if self.state() != PermitState::Held {
             return Err(self.misused());
         }
@@ -44,7 +66,7 @@ impl Permit {
             return Err(ErrorKind::Foreign);
         }
         self.seal_as(PermitState::Exited);
-        guard.exit(local, self, outcome)
+        guard.look_up(|facts, run| guard.exit(facts, run, guard.now(), self, outcome))
     }
 
     #[cold]
@@ -63,24 +85,27 @@ impl Permit {
 }
 
 impl Guard {
-    #[inline(always)]
-    pub(super) fn run<'a>(&self, local: &'a Local) -> Run<'a> {
+    fn run<'a>(&self, local: &'a Local) -> Run<'a> {
         local.run(self.place, RUN, &self.cell().cell.generation, self.generation)
     }
 
     #[inline(always)]
-    fn exit(&self, local: &Local, permit: &mut Permit, outcome: Outcome) -> Result<(), ErrorKind> {
-        let run = self.run(local);
-        let numbers = self.numbers();
-        let now = self.now();
-        let held = give_place_back(self, run, permit.hold_epoch.into());
+    fn exit<'a>(
+        &'static self,
+        facts: &Facts,
+        run: impl Count<'a>,
+        now: u64,
+        permit: &mut Permit,
+        outcome: Outcome,
+    ) -> Result<(), ErrorKind> {
+        let held = give_place_back(self, run, permit.marks.epoch());
         let duration = now.saturating_sub(permit.start_ns.saturating_add(permit.wait_ns));
-        if permit.flags & JUDGED != 0 {
-            self.tell_breaker(numbers, run, permit, outcome, now);
+        if permit.marks.is_judged() {
+            self.tell_breaker(facts, run, permit.marks, outcome, now);
         }
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
-            histogram::record(self.view, &run, LATENCY, duration as i64 as f64 * 1e-9);
+            histogram::record(&self.view, run, LATENCY, duration as i64 as f64 * 1e-9);
         }
         if permit.observer != 0 {
             self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
@@ -89,27 +114,36 @@ impl Guard {
     }
 
     #[inline(always)]
-    fn tell_breaker(&self, numbers: &Block, run: Run<'_>, permit: &Permit, outcome: Outcome, now: u64) {
-        let generation = u64::from(permit.breaker_generation);
-        if permit.flags & PROBE != 0 {
+    fn tell_breaker<'a>(&self, facts: &Facts, run: impl Count<'a>, marks: Marks, outcome: Outcome, now: u64) {
+        let (numbers, generation) = (facts.numbers(), marks.breaker_generation());
+        if marks.is_probe() {
             return self.end_probe(numbers, generation, outcome, now);
         }
-        let current = Breaker::of(self.cell().hot.breaker.load(Relaxed)).generation;
-        if !outcome.is_judged() || current != generation || numbers.breaker_mode() == Mode::Off {
+        let hot = &self.cell().hot;
+        let current = Breaker::of(hot.breaker.load(Relaxed)).generation;
+        if !outcome.is_judged() || current != generation || facts.flags().breaker() == Mode::Off {
             return;
         }
         let place = Place::of(now, numbers.window(), generation);
-        window::count(&run, WINDOW, place, outcome.is_bad());
-        let hot = &self.cell().hot;
+        window::count(run, &facts.slot, WINDOW, place, outcome.is_bad());
         if outcome.is_bad() {
-            self.judge_failure(numbers, generation, place, now);
-        } else {
-            if hot.consecutive.load(Relaxed) & 0xFFFF_FFFF != 0 {
-                hot.consecutive.store(generation << 32, Relaxed);
-            }
-            if hot.watch.load(Relaxed) == generation + 1 {
-                self.judge_window(numbers, generation, place, now);
-            }
+            return self.judge_failure(numbers, generation, place, now);
+        }
+        let (consecutive, watch) = (hot.consecutive.load(Relaxed), hot.watch.load(Relaxed));
+        if consecutive & 0xFFFF_FFFF | watch != 0 {
+            self.end_failures(numbers, generation, place, now);
+        }
+    }
+
+    /// A call went well after others that had not.
+    #[cold]
+    fn end_failures(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+        let hot = &self.cell().hot;
+        if hot.consecutive.load(Relaxed) & 0xFFFF_FFFF != 0 {
+            hot.consecutive.store(generation << 32, Relaxed);
+        }
+        if hot.watch.load(Relaxed) == generation + 1 {
+            self.judge_window(numbers, generation, place, now);
         }
     }
 

@@ -1,15 +1,18 @@
 //! A process's handle to a guard: resolved once, never unmapped.
 
 use super::cell::GuardCell;
+use super::known::Known;
 use super::numbers::{Block, NO_RULES};
 use super::policy_stage::Bound;
-use crate::runtime::Shared;
+use crate::runtime::{Local, Shared, latest};
 use crate::segment::View;
 use crate::segment::directory::Found;
 use crate::slot::lane::RunPlace;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
+/// A generation that no cell has.
+const ENDED: u32 = u32::MAX;
 const LIVE: u64 = u64::from_le_bytes(*b"tg_guard");
 
 /// A guard as this process knows it. All methods may be called by many threads at once.
@@ -20,8 +23,12 @@ pub struct Guard {
     cell: *const GuardCell,
     pub(super) generation: u32,
     pub(super) place: RunPlace,
+    /// Where threads remember it.
+    pub(super) index: u16,
+    /// The generation until the handle ends, then [`ENDED`].
+    life: AtomicU32,
     /// [`LIVE`] until the handle ends: what is not a guard will hardly say so.
-    life: AtomicU64,
+    mark: AtomicU64,
     /// The policy that the rules bind, as last looked up.
     pub(super) bound: AtomicPtr<Bound>,
     pub(super) bound_key: AtomicU64,
@@ -36,6 +43,7 @@ unsafe impl Sync for Guard {}
 impl Guard {
     /// A handle for a guard that was found; leaked, as handles are never unmapped.
     pub(crate) fn leak(shared: &'static Shared, found: Found) -> Option<&'static Guard> {
+        static INDICES: AtomicU32 = AtomicU32::new(0);
         let cell = shared.segment().at::<GuardCell>(found.at)?;
         Some(Box::leak(Box::new(Guard {
             shared,
@@ -43,7 +51,9 @@ impl Guard {
             cell,
             generation: found.generation,
             place: RunPlace(cell.cell.run.load(Relaxed)),
-            life: AtomicU64::new(LIVE),
+            index: INDICES.fetch_add(1, Relaxed) as u16,
+            life: AtomicU32::new(found.generation),
+            mark: AtomicU64::new(LIVE),
             bound: AtomicPtr::new(null_mut()),
             bound_key: AtomicU64::new(0),
             found,
@@ -57,24 +67,53 @@ impl Guard {
     }
 
     /// Whether the runtime is open and the guard stands.
-    #[inline(always)]
     pub fn is_alive(&self) -> bool {
-        self.life.load(Acquire) == LIVE && self.cell().cell.generation.load(Acquire) == self.generation
+        self.mark.load(Acquire) == LIVE && self.stands()
+    }
+
+    /// The same of what surely is a guard.
+    #[inline(always)]
+    pub(super) fn stands(&self) -> bool {
+        self.cell().cell.generation.load(Acquire) == self.life.load(Acquire)
     }
 
     /// Ends the handle: what is called with it from now on answers `Closed`.
     pub(crate) fn mark_dead(&self) {
-        self.life.store(0, Release);
+        self.life.store(ENDED, Release);
+        self.mark.store(0, Release);
+    }
+
+    /// What the calling thread remembers of it, when that is still true.
+    #[inline(always)]
+    pub(super) fn known(&'static self) -> Option<(&'static Local, &'static Known)> {
+        let local = latest()?;
+        let known = local.known(self.index.into());
+        (known.is_of(self) && self.is_as(known)).then_some((local, known))
+    }
+
+    /// Whether what a thread remembers of it is still true.
+    #[inline(always)]
+    pub(super) fn is_as(&self, known: &Known) -> bool {
+        self.stands() && self.turn() == known.facts().turn()
     }
 
     pub(crate) fn found(&self) -> Found {
         self.found
     }
 
-    /// The numbers in force.
+    /// The rules' turn.
     #[inline(always)]
+    pub(super) fn turn(&self) -> u64 {
+        self.view.header().rules_turn.load(Acquire)
+    }
+
+    /// The numbers in force.
     pub(super) fn numbers(&self) -> &Block {
-        let turn = self.view.header().rules_turn.load(Acquire);
+        self.numbers_at(self.turn())
+    }
+
+    /// The numbers of a turn.
+    pub(super) fn numbers_at(&self, turn: u64) -> &Block {
         let at = self.cell().cell.words[(turn & 1) as usize].load(Acquire);
         match self.view.at::<Block>(at as u32) {
             Some(block) => block,
@@ -83,14 +122,18 @@ impl Guard {
     }
 
     /// Now, in ns.
-    #[inline(always)]
     pub(super) fn now(&self) -> u64 {
         self.view.header().clock.now()
     }
 
+    /// Now, in ns, by the thread's own copy of the clock's anchor.
+    #[inline(always)]
+    pub(super) fn now_by(&self, local: &Local) -> u64 {
+        self.view.header().clock.now_by(&local.anchor)
+    }
+
     /// The epoch that permits given at `now` belong to. Each life of a cell begins elsewhere, so that a late exit of
     /// an earlier life changes nothing.
-    #[inline(always)]
     pub(super) fn epoch(&self, numbers: &Block, now: u64) -> u64 {
         (numbers.hold().epoch(now) + u64::from(self.generation)) & 0x7FFF
     }

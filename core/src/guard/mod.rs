@@ -7,6 +7,7 @@ pub mod cell;
 pub mod enter;
 pub mod exit;
 pub mod handle;
+pub(crate) mod known;
 pub mod numbers;
 pub mod permit;
 pub mod policy_stage;

@@ -84,6 +84,9 @@ pub struct Rate {
 pub struct Flags(u64);
 
 impl Flags {
+    /// Every stage off.
+    pub const NONE: Flags = Flags(0);
+
     /// Mode of the breaker.
     #[inline(always)]
     pub fn breaker(self) -> Mode {

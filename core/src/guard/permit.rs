@@ -34,12 +34,7 @@ pub struct Permit {
     pub(super) cost: u64,
     pub(super) reason: u32,
     pub(super) route: u32,
-    pub(super) hold_epoch: u16,
-    pub(super) breaker_generation: u16,
-    pub(super) state: u8,
-    pub(super) stage: u8,
-    pub(super) flags: u8,
-    pub(super) criticality: u8,
+    pub(super) marks: Marks,
     pub(super) spare: [u64; 4],
 }
 
@@ -48,14 +43,69 @@ const _: () = assert!(size_of::<Permit>() == 128);
 // SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
 unsafe impl Send for Permit {}
 
+/// What is short, in one word: hold epoch (16 bits) | breaker generation (16) | the guard's index (16) | stage (8) |
+/// [`JUDGED`], [`PROBE`] (4) | criticality (4).
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(transparent)]
+pub(super) struct Marks(u64);
+
+const STAGE_AT: u32 = 48;
+
+impl Marks {
+    /// Of a call that passed.
+    #[inline(always)]
+    pub(super) fn held(epoch: u64, breaker_generation: u64, flags: u64, index: u16, criticality: u8) -> Marks {
+        let low = epoch & 0xFFFF | (breaker_generation & 0xFFFF) << 16 | u64::from(index) << 32;
+        Marks(low | flags << 56 | u64::from(criticality) << 60)
+    }
+
+    /// Of a call that a stage refused.
+    pub(super) fn refused(stage: u8) -> Marks {
+        Marks(u64::from(stage) << STAGE_AT)
+    }
+
+    #[inline(always)]
+    pub(super) fn epoch(self) -> u64 {
+        self.0 & 0xFFFF
+    }
+
+    #[inline(always)]
+    pub(super) fn breaker_generation(self) -> u64 {
+        self.0 >> 16 & 0xFFFF
+    }
+
+    #[inline(always)]
+    pub(super) fn index(self) -> usize {
+        (self.0 >> 32 & 0xFFFF) as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn is_judged(self) -> bool {
+        self.0 >> 56 & JUDGED != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_probe(self) -> bool {
+        self.0 >> 56 & PROBE != 0
+    }
+
+    pub(super) fn criticality(self) -> u16 {
+        (self.0 >> 60) as u16
+    }
+
+    fn stage(self) -> u8 {
+        (self.0 >> STAGE_AT) as u8
+    }
+}
+
 /// A seal of no state: enter is beginning again.
 const AGAIN: u64 = u64::from_le_bytes(*b"tg_again");
 /// Makes zeros no seal.
 const SEAL: u64 = 0x9E37_79B9_7F4A_7C15;
 /// The breaker judges this call.
-pub(super) const JUDGED: u8 = 1;
+pub(super) const JUDGED: u64 = 1;
 /// The call is a half-open probe.
-pub(super) const PROBE: u8 = 2;
+pub(super) const PROBE: u64 = 2;
 
 impl Default for Permit {
     #[inline(always)]
@@ -83,7 +133,7 @@ impl Permit {
 
     /// The number of the stage that refused; 0: none did.
     pub fn stage(&self) -> u8 {
-        self.stage
+        self.marks.stage()
     }
 
     /// The stage's own reason (a policy's, or the index of the rate limit).
@@ -107,29 +157,39 @@ impl Permit {
     }
 
     /// Seals the permit in a state.
-    #[inline(always)]
     pub(super) fn seal_as(&mut self, state: PermitState) {
-        self.state = state as u8;
-        self.seal = self.expected();
+        self.seal = seal_in(state, seal_of(self.guard, self.token), self.start_ns);
     }
 
+    /// Makes a held permit an exited one, and tells whether it was held. `seal` is the part that is the same for
+    /// all permits of the process and guard.
     #[inline(always)]
-    fn expected(&self) -> u64 {
-        let place = (self.guard as u64).rotate_left(8) ^ self.token.rotate_left(32);
-        SEAL ^ place ^ self.start_ns ^ u64::from(self.state)
+    pub(super) fn end(&mut self, seal: u64) -> bool {
+        let held = self.seal == seal_in(PermitState::Held, seal, self.start_ns);
+        if held {
+            self.seal = seal_in(PermitState::Exited, seal, self.start_ns);
+        }
+        held
     }
 
     /// The state, when the seal is whole.
-    #[inline(always)]
     pub fn state(&self) -> PermitState {
-        if self.seal != self.expected() {
-            return PermitState::Zeroed;
-        }
-        match self.state {
+        match self.seal ^ seal_of(self.guard, self.token) ^ self.start_ns {
             1 => PermitState::Held,
             2 => PermitState::Refused,
             3 => PermitState::Exited,
             _ => PermitState::Zeroed,
         }
     }
+}
+
+/// The part of a seal that is the same for all permits of a process and a guard.
+pub(super) fn seal_of(guard: *const Guard, token: u64) -> u64 {
+    SEAL ^ (guard as u64).rotate_left(8) ^ token.rotate_left(32)
+}
+
+/// The seal in a state, of that part.
+#[inline(always)]
+pub(super) fn seal_in(state: PermitState, seal: u64, start_ns: u64) -> u64 {
+    seal ^ start_ns ^ state as u64
 }

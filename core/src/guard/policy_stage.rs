@@ -9,7 +9,7 @@ use crate::breaker::state::Breaker;
 use crate::concurrency::fixed::Held;
 use crate::policy::{MAX_ATTRIBUTES, Policy, RECORD_VERSION, Record, Verdict};
 use crate::rules::Mode;
-use crate::slot::lane::Run;
+use crate::slot::lane::{Count, Run};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 

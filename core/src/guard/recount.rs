@@ -35,7 +35,7 @@ fn give_back_share(segment: &Segment, found: Found, dead: &[usize]) {
         if dead.contains(&slot) {
             let word = held.load(Acquire);
             pending |= word & PENDING != 0;
-            share = share.add(Held::of(word).at(share.epoch));
+            share = share.joined_with(Held::of(word).at(share.epoch));
             if word != 0 {
                 held.store(word | PENDING, Release);
             }
@@ -78,7 +78,7 @@ fn sum_of_living(segment: &Segment, found: Found, guard: &GuardCell, dead: &[usi
         if !dead.contains(&slot) {
             let word = held.load(Acquire);
             pending |= word & PENDING != 0;
-            sum = sum.add(Held::of(word).at(sum.epoch));
+            sum = sum.joined_with(Held::of(word).at(sum.epoch));
         }
     });
     (!pending).then_some(sum)

@@ -3,8 +3,9 @@
 use super::cell::{MAX_RATES, REJECTED};
 use super::enter::give_place_back;
 use super::handle::Guard;
+use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{PROBE, Permit, PermitState};
+use super::permit::{Marks, PROBE, Permit, PermitState};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
@@ -12,7 +13,7 @@ use crate::policy::{RECORD_VERSION, Record};
 use crate::rate::token_bucket::Refusal;
 use crate::rules::Mode;
 use crate::runtime::current;
-use crate::slot::lane::Run;
+use crate::slot::lane::{Count, Run};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// How often enter begins again when rules change under it, before it gives up.
@@ -44,12 +45,12 @@ pub(super) struct Taken<'a> {
     pub(super) now: u64,
     pub(super) cost: u64,
     /// [`PROBE`] when the call is one, and the breaker's generation.
-    pub breaker: u8,
-    pub breaker_generation: u16,
+    pub breaker: u64,
+    pub breaker_generation: u64,
     /// The policy generation that wants to hear of the call.
     pub observer: u64,
     /// The epoch of its place in flight.
-    pub place: Option<u16>,
+    pub place: Option<u64>,
     /// How many rate limits it passed.
     pub rates: usize,
 }
@@ -57,15 +58,15 @@ pub(super) struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// An attempt at its start.
     #[inline(always)]
-    pub(super) fn nothing(guard: &'static Guard, numbers: &'a Block, run: Run<'a>, now: u64, cost: u64) -> Self {
-        let (tag, place) = (numbers.tag(), None);
+    pub(super) fn nothing(guard: &'static Guard, facts: &Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
+        let (numbers, tag, place) = (facts.numbers(), facts.tag(), None);
         Taken { guard, numbers, tag, run, now, cost, breaker: 0, breaker_generation: 0, observer: 0, place, rates: 0 }
     }
 
     /// Whether the numbers and the guard are still what they were.
     #[inline(always)]
     pub(super) fn is_current(&self) -> bool {
-        self.numbers.tag() == self.tag && self.guard.is_alive()
+        self.numbers.tag() == self.tag && self.guard.stands()
     }
 
     /// A rate limit said no, or is of other numbers.
@@ -103,7 +104,7 @@ impl<'a> Taken<'a> {
                     guard: self.guard,
                     token: current(self.guard.shared).token,
                     start_ns: self.now,
-                    stage: stage as u8,
+                    marks: Marks::refused(stage as u8),
                     retry_after_ns,
                     reason,
                     ..Permit::default()
@@ -126,7 +127,7 @@ impl<'a> Taken<'a> {
             return Err(NotEntered::Failed(ErrorKind::Busy));
         }
         permit.count_again(tries);
-        self.guard.pass(current(self.guard.shared), call, permit)
+        self.guard.enter_anew(call, permit)
     }
 
     /// Gives back everything, in the order opposite to that of the stages.
@@ -136,13 +137,13 @@ impl<'a> Taken<'a> {
             self.numbers.bucket(index).give_back(&cell.rates[index], self.now, self.cost);
         }
         if let Some(epoch) = self.place {
-            give_place_back(self.guard, self.run, epoch.into());
+            give_place_back(self.guard, self.run, epoch);
         }
         if self.observer != 0 {
             self.guard.tell_policy(self.observer, &empty_record(self.now, self.cost), 255, 0);
         }
         if self.breaker & PROBE != 0 {
-            let (timing, generation) = (self.numbers.timing(), self.breaker_generation.into());
+            let (timing, generation) = (self.numbers.timing(), self.breaker_generation);
             let unjudged = ProbeEnd::Unjudged;
             state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
         }
@@ -187,7 +188,7 @@ fn empty_record(now_ns: u64, cost: u64) -> Record {
 /// The record of a call that was decided, as far as the permit remembers it.
 pub(super) fn record_of(permit: &Permit) -> Record {
     Record {
-        criticality: permit.criticality.into(),
+        criticality: permit.marks.criticality(),
         key_hash: permit.key_hash,
         ..empty_record(permit.start_ns, permit.cost)
     }

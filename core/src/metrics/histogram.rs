@@ -8,7 +8,7 @@
 //! Source of the mapping: the OpenTelemetry metrics data model, "exponential histogram".
 
 use crate::segment::{Offset, Segment, View};
-use crate::slot::lane::{PAGE_BYTES, PAGE_WORDS, Page, Run};
+use crate::slot::lane::{Count, PAGE_BYTES, PAGE_WORDS, Page};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Buckets an octave.
@@ -27,9 +27,10 @@ const SUM: usize = 0;
 const ZERO: usize = 1;
 const PLACES: usize = 2;
 
-/// For each 32nd of an octave: how many boundaries lie at or below its start, and the mantissa of the one
-/// inside, if any.
-const STEPS: [(u8, u64); 32] = steps();
+/// For each 32nd of an octave, what is added to a value's bits so that those from bit 48 up count boundaries. As they
+/// stand they count octaves and equal sixteenths of them. Added is by how many the boundaries that lie below are
+/// more, and, where there is a boundary inside, what makes a mantissa over it carry into bit 48.
+const STEPS: [u64; 32] = steps();
 
 /// Mantissas of 2^(j/16), rounded down to 52 bits.
 const BOUNDS: [u64; 16] = [
@@ -51,35 +52,38 @@ const BOUNDS: [u64; 16] = [
     0xEA4AFA2A490D9,
 ];
 
-const fn steps() -> [(u8, u64); 32] {
-    let mut steps = [(0, u64::MAX); 32];
+const fn steps() -> [u64; 32] {
+    let mut steps = [0; 32];
     let mut step = 0;
     while step < 32 {
         let (start, end) = ((step as u64) << 47, (step as u64 + 1) << 47);
-        let mut bound = 0;
+        let (mut below, mut carry, mut bound) = (0, 0, 0);
         while bound < 16 {
             if BOUNDS[bound] < start {
-                steps[step].0 = bound as u8 + 1;
+                below += 1;
             } else if BOUNDS[bound] < end {
-                steps[step].1 = BOUNDS[bound];
+                carry = (1 << 48) - 1 - (BOUNDS[bound] & ((1 << 48) - 1));
             }
             bound += 1;
         }
+        let sixteenths = step as u64 / 2;
+        steps[step] = ((below - sixteenths) << 48) + carry;
         step += 1;
     }
     steps
 }
 
-/// The bucket of a value over 2⁻³⁴ and finite, counted from the lowest; None: the zero bucket.
+/// The bucket of a value of no sign, counted from the lowest: below 0 is the zero bucket, and there are more than [`BUCKETS`].
 #[inline(always)]
-pub fn bucket_of(value: f64) -> Option<usize> {
+fn any_bucket_of(value: f64) -> i64 {
     let bits = value.to_bits();
-    let exponent = (bits >> 52) as i32 - 1023 - LOWEST;
-    let mantissa = bits & ((1 << 52) - 1);
-    let (below, bound) = STEPS[(mantissa >> 47) as usize];
-    let within = i32::from(below) + i32::from(mantissa > bound) - 1;
-    let bucket = exponent * SCALE_BUCKETS + within;
-    (bucket >= 0).then(|| (bucket as usize).min(BUCKETS - 1))
+    let counted = bits.wrapping_add(STEPS[(bits >> 47) as usize % 32]) >> 48;
+    counted as i64 - i64::from((1023 + LOWEST) * SCALE_BUCKETS + 1)
+}
+
+/// The bucket of a value over 2⁻³⁴ and finite, counted from the lowest; None: the zero bucket.
+pub fn bucket_of(value: f64) -> Option<usize> {
+    usize::try_from(any_bucket_of(value)).ok().map(|bucket| bucket.min(BUCKETS - 1))
 }
 
 /// The upper bound of a bucket.
@@ -90,27 +94,33 @@ pub fn upper_bound(bucket: usize) -> f64 {
 
 /// Records a value that is finite and not negative, at words `base`.. of the run.
 #[inline(always)]
-pub fn record(view: View, run: &Run<'_>, base: usize, value: f64) {
+pub fn record<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) {
     if !run.is_read() {
         return;
     }
     run.change(base + SUM, |sum| (f64::from_bits(sum) + value).to_bits());
-    match bucket_of(value) {
-        None => run.add(base + ZERO, 1),
-        Some(bucket) => {
-            if let Some(page) = page(&view, run, base, bucket / PAGE_WORDS) {
-                run.add_to(&page.0[bucket % PAGE_WORDS], 1);
-            }
-        }
+    let bucket = any_bucket_of(value) as usize;
+    if bucket >= BUCKETS {
+        return record_at_end(view, run, base, value);
     }
+    count(view, run, base, bucket);
 }
 
 #[inline(always)]
-fn page<'a>(view: &'a View, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
-    let place = place_in(run.word(base + PLACES + page / 2), page);
-    match view.at::<Page>(place) {
-        Some(page) => Some(page),
-        None => make_page(view, run, base, page),
+fn count<'a>(view: &View, run: impl Count<'a>, base: usize, bucket: usize) {
+    let number = bucket / PAGE_WORDS;
+    let place = place_in(run.word(base + PLACES + number / 2), number);
+    if let Some(page) = view.at::<Page>(place).or_else(|| make_page(view, run, base, number)) {
+        run.add_to(&page.0[bucket % PAGE_WORDS], 1);
+    }
+}
+
+/// Counts a value too small for a bucket, or too large.
+#[cold]
+fn record_at_end<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) {
+    match bucket_of(value) {
+        None => run.add(base + ZERO, 1),
+        Some(bucket) => count(view, run, base, bucket),
     }
 }
 
@@ -124,7 +134,7 @@ fn place_of(places: &[AtomicU64], page: usize) -> Offset {
 }
 
 #[cold]
-fn make_page<'a>(segment: &'a View, run: &Run<'_>, base: usize, page: usize) -> Option<&'a Page> {
+fn make_page<'a, 'v>(segment: &'v View, run: impl Count<'a>, base: usize, page: usize) -> Option<&'v Page> {
     let made = segment.alloc(PAGE_BYTES)?;
     let word = run.word(base + PLACES + page / 2);
     let shift = 32 * (page % 2);

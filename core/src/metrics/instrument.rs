@@ -5,11 +5,12 @@
 use super::histogram::{self, Histogram as Values};
 use super::name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::{Shared, current};
+use crate::runtime::{Shared, current, latest};
+use crate::segment::View;
 use crate::segment::directory::{Cell, Directory, Found, Kind};
-use crate::slot::lane::{RunPlace, each_run};
+use crate::slot::lane::{Count, Own, Run, RunPlace, each_run};
 use crate::word::update;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Words of a histogram's run: the tag, then the histogram.
 pub const HISTOGRAM_RUN: usize = 16;
@@ -37,6 +38,8 @@ pub struct Description<'a> {
     pub labels: &'a [(&'a str, &'a str)],
 }
 
+/// A generation that no cell has.
+const ENDED: u32 = u32::MAX;
 const LIVE: u64 = u64::from_le_bytes(*b"tg_serie");
 
 /// A handle to one series. Never unmapped.
@@ -46,8 +49,13 @@ pub struct Handle {
     cell: *const Cell,
     generation: u32,
     place: RunPlace,
+    /// Where threads remember it.
+    index: u32,
+    /// The generation until the handle ends, then [`ENDED`].
+    life: AtomicU32,
     /// [`LIVE`] plus the kind until the handle ends: what is not such a series will hardly say so.
-    life: AtomicU64,
+    mark: AtomicU64,
+    view: View,
     kind: Kind,
     found: Found,
 }
@@ -76,15 +84,38 @@ impl Handle {
         unsafe { &*self.cell }
     }
 
-    #[inline(always)]
     fn alive(&self, kind: Kind) -> std::result::Result<(), ErrorKind> {
-        let alive =
-            self.life.load(Acquire) == LIVE + kind as u64 && self.cell().generation.load(Acquire) == self.generation;
+        let alive = self.mark.load(Acquire) == LIVE + kind as u64 && self.stands();
         if alive { Ok(()) } else { Err(ErrorKind::Closed) }
     }
 
+    /// The same of what surely is a series of its kind.
+    #[inline(always)]
+    fn stands(&self) -> bool {
+        self.cell().generation.load(Acquire) == self.life.load(Acquire)
+    }
+
     pub(crate) fn mark_dead(&self) {
-        self.life.store(0, Release);
+        self.life.store(ENDED, Release);
+        self.mark.store(0, Release);
+    }
+
+    /// The run of N words that the calling thread remembers, when it stands.
+    #[inline(always)]
+    fn known<const N: usize>(&self) -> Option<Own<'static, N>> {
+        let run = latest()?.known_series(self.index as usize).run(self)?;
+        self.stands().then_some(run)
+    }
+
+    /// The calling thread's run of N words, looked up. It is remembered when it is the thread's own.
+    fn look_up<const N: usize>(&self, kind: Kind) -> std::result::Result<Run<'static>, ErrorKind> {
+        self.alive(kind)?;
+        let local = current(self.shared);
+        let run = local.run(self.place, N, &self.cell().generation, self.generation);
+        if let Some(own) = run.own::<N>() {
+            local.known_series(self.index as usize).learn(self, own);
+        }
+        Ok(run)
     }
 
     fn each_run(&self, words: usize, mut see: impl FnMut(&[std::sync::atomic::AtomicU64])) -> Result<()> {
@@ -102,10 +133,18 @@ impl Counter {
     /// Adds `n`. **Hot.**
     #[inline]
     pub fn add(&self, n: u64) -> std::result::Result<(), ErrorKind> {
-        let handle = &self.0;
-        handle.alive(Kind::Counter)?;
-        let local = current(handle.shared);
-        local.run(handle.place, COUNTER_RUN, &handle.cell().generation, handle.generation).add(VALUE, n);
+        match self.0.known::<COUNTER_RUN>() {
+            Some(run) => {
+                run.add(VALUE, n);
+                Ok(())
+            }
+            None => self.add_anew(n),
+        }
+    }
+
+    #[cold]
+    fn add_anew(&self, n: u64) -> std::result::Result<(), ErrorKind> {
+        self.0.look_up::<COUNTER_RUN>(Kind::Counter)?.add(VALUE, n);
         Ok(())
     }
 
@@ -157,11 +196,19 @@ impl Histogram {
         if !(value >= 0.0 && value.is_finite()) {
             return Err(ErrorKind::Invalid);
         }
-        let handle = &self.0;
-        handle.alive(Kind::Histogram)?;
-        let local = current(handle.shared);
-        let run = local.run(handle.place, HISTOGRAM_RUN, &handle.cell().generation, handle.generation);
-        histogram::record(handle.shared.segment().view(), &run, VALUES, value);
+        match self.0.known::<HISTOGRAM_RUN>() {
+            Some(run) => {
+                histogram::record(&self.0.view, run, VALUES, value);
+                Ok(())
+            }
+            None => self.record_anew(value),
+        }
+    }
+
+    #[cold]
+    fn record_anew(&self, value: f64) -> std::result::Result<(), ErrorKind> {
+        let run = self.0.look_up::<HISTOGRAM_RUN>(Kind::Histogram)?;
+        histogram::record(&self.0.view, run, VALUES, value);
         Ok(())
     }
 
@@ -213,13 +260,17 @@ impl Shared {
 
     fn leak_handle(&'static self, kind: Kind, found: Found) -> Result<&'static Handle> {
         let full = || Error::new(ErrorKind::Full, "the segment is full; open the runtime with more segment_bytes");
+        static INDICES: AtomicU32 = AtomicU32::new(0);
         let cell = self.segment().at::<Cell>(found.at).ok_or_else(full)?;
         Ok(Box::leak(Box::new(Handle {
             shared: self,
             cell,
             generation: found.generation,
             place: RunPlace(cell.run.load(Relaxed)),
-            life: AtomicU64::new(LIVE + kind as u64),
+            index: INDICES.fetch_add(1, Relaxed),
+            life: AtomicU32::new(found.generation),
+            mark: AtomicU64::new(LIVE + kind as u64),
+            view: self.segment().view(),
             kind,
             found,
         })))
@@ -255,10 +306,10 @@ impl Shared {
         handle.alive(kind).map_err(closed)?;
         let Some(cell) = directory.cell(found.at) else { return Ok(()) };
         let (name, family) = (directory.name(cell), cell.link.load(Relaxed));
-        if directory.retire(found) {
-            if let Some(family) = directory.cell(family) {
-                leave_family(&directory, family);
-            }
+        if directory.retire(found)
+            && let Some(family) = directory.cell(family)
+        {
+            leave_family(&directory, family);
         }
         handle.mark_dead();
         drop(locked);
@@ -270,10 +321,10 @@ impl Shared {
 fn leave_family(directory: &Directory<'_>, family: &Cell) {
     let left = family.words[1].load(Relaxed).saturating_sub(1);
     family.words[1].store(left, Relaxed);
-    if left == 0 {
-        if let Some(found) = directory.find(Kind::Family, &directory.name(family)) {
-            directory.retire(found);
-        }
+    if left == 0
+        && let Some(found) = directory.find(Kind::Family, directory.name_text(family))
+    {
+        directory.retire(found);
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod histogram;
 pub mod instrument;
+pub(crate) mod known;
 pub mod name;
 pub mod snapshot;

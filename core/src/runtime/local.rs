@@ -1,12 +1,20 @@
 //! A thread's place in each runtime that it uses, found without a lock: one look at a thread-local.
 
 use super::shared::Shared;
-use crate::fork;
+use crate::clock::page::OwnAnchor;
+use crate::fork::{self, Stamp};
+use crate::guard::known::Known;
+use crate::metrics::known::KnownSeries;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Guards that a thread remembers, each at its index modulo this.
+const GUARDS: usize = 64;
+/// Series that it remembers, likewise.
+const SERIES: usize = 128;
 
 /// A thread's place in one runtime.
 pub struct Local {
@@ -18,6 +26,10 @@ pub struct Local {
     slot: usize,
     lane: Option<Lane>,
     owner: *const Shared,
+    /// The thread's copy of the clock's anchor.
+    pub anchor: OwnAnchor,
+    guards: [Known; GUARDS],
+    series: [KnownSeries; SERIES],
     /// What is counted when the lane has no room for a page.
     void: Page,
 }
@@ -25,25 +37,31 @@ pub struct Local {
 /// The place that this thread used last: a hit is the hot path.
 #[derive(Clone, Copy)]
 struct Hot {
-    runtime: u64,
-    epoch: u64,
+    stamp: Stamp,
     local: *const Local,
 }
 
+const NOWHERE: Hot = Hot { stamp: Stamp::NONE, local: null() };
+
 thread_local! {
-    static HOT: Cell<Hot> = const { Cell::new(Hot { runtime: 0, epoch: 0, local: null() }) };
+    static HOT: Cell<Hot> = const { Cell::new(NOWHERE) };
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// This thread's place in a runtime. **Hot** after the thread's first call.
+/// This thread's own place in the runtime that it used last. **Hot.** None before its first call, and after a fork.
 #[inline(always)]
-pub fn current(shared: &'static Shared) -> &'static Local {
+pub fn latest() -> Option<&'static Local> {
     let hot = HOT.get();
-    if hot.runtime == shared.id && hot.epoch == fork::epoch() {
-        // SAFETY: the place lives as long as this thread, and HOT is cleared before it is dropped.
-        return unsafe { &*hot.local };
+    // SAFETY: the place lives as long as this thread, and HOT is cleared before it is dropped.
+    if hot.stamp.holds() { unsafe { hot.local.as_ref() } } else { None }
+}
+
+/// This thread's place in a runtime.
+pub fn current(shared: &'static Shared) -> &'static Local {
+    match latest().filter(|local| local.runtime == shared.id) {
+        Some(local) => local,
+        None => find(shared),
     }
-    find(shared)
 }
 
 #[cold]
@@ -58,7 +76,7 @@ fn find(shared: &'static Shared) -> &'static Local {
             all.len() - 1
         });
         let local: *const Local = &*all[index];
-        HOT.set(Hot { runtime: shared.id, epoch, local });
+        HOT.set(Hot { stamp: Stamp::now(), local });
         Some(local)
     });
     match found {
@@ -91,6 +109,9 @@ impl Local {
             slot,
             lane: Lane::new(shared.segment(), slot),
             owner: shared,
+            anchor: OwnAnchor::default(),
+            guards: [const { Known::nothing() }; GUARDS],
+            series: [const { KnownSeries::nothing() }; SERIES],
             void: Page([const { AtomicU64::new(0) }; PAGE_WORDS]),
         }
     }
@@ -106,12 +127,23 @@ impl Local {
 
     /// The run of a cell in this thread's lane. Without room for it, a page that nobody reads: decisions go on,
     /// figures are lost.
-    #[inline(always)]
     pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Run<'_> {
         match self.lane.as_ref().and_then(|lane| lane.run(place, words, life, generation)) {
             Some(run) => run,
             None => Run::unread(&self.void),
         }
+    }
+
+    /// What the thread remembers of the guard of an index, or of another that came after it.
+    #[inline(always)]
+    pub(crate) fn known(&self, index: usize) -> &Known {
+        &self.guards[index % GUARDS]
+    }
+
+    /// What it remembers of the series of an index, likewise.
+    #[inline(always)]
+    pub(crate) fn known_series(&self, index: usize) -> &KnownSeries {
+        &self.series[index % SERIES]
     }
 
     /// Touches what the first call would.
@@ -124,7 +156,7 @@ impl Drop for Local {
     fn drop(&mut self) {
         let _ = HOT.try_with(|hot| {
             if std::ptr::eq(hot.get().local, self) {
-                hot.set(Hot { runtime: 0, epoch: 0, local: null() });
+                hot.set(NOWHERE);
             }
         });
         let Some(process) = self.process else { return };

@@ -16,7 +16,7 @@ use crate::segment::{Segment, SegmentOptions};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-pub(crate) use local::{Local, current};
+pub(crate) use local::{Local, current, latest};
 pub(crate) use shared::Shared;
 
 pub use publish::check_rules;

@@ -54,10 +54,90 @@ pub struct Lane {
     shared: bool,
 }
 
-/// A run in one lane, ready to count in: two registers, so that the hot path keeps it out of memory.
+/// Where a thread counts.
+pub trait Count<'a>: Copy {
+    /// One of the run's words; the first is the tag.
+    fn word(self, index: usize) -> &'a AtomicU64;
+
+    /// Whether other threads write here too, so that every change is a read-modify-write.
+    fn is_shared(self) -> bool;
+
+    /// Whether somebody sums what is counted here.
+    fn is_read(self) -> bool;
+
+    /// Adds to one word.
+    #[inline(always)]
+    fn add(self, word: usize, n: u64) {
+        self.add_to(self.word(word), n);
+    }
+
+    /// Adds to a word of a page that belongs to the same lane.
+    #[inline(always)]
+    fn add_to(self, word: &AtomicU64, n: u64) {
+        if self.is_shared() {
+            word.fetch_add(n, Relaxed);
+        } else {
+            word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
+        }
+    }
+
+    /// Replaces one word by a function of it; exact on a shared lane too.
+    #[inline(always)]
+    fn change(self, word: usize, step: impl Fn(u64) -> u64) {
+        let word = self.word(word);
+        if self.is_shared() {
+            let _ = word.fetch_update(AcqRel, Acquire, |seen| Some(step(seen)));
+        } else {
+            word.store(step(word.load(Relaxed)), Release);
+        }
+    }
+}
+
+/// A run of N words in a lane that the calling thread has for itself.
+#[derive(Clone, Copy)]
+pub struct Own<'a, const N: usize>(&'a [AtomicU64; N]);
+
+impl<'a, const N: usize> Own<'a, N> {
+    /// A run of nobody's, to begin with.
+    pub const fn new(words: &'a [AtomicU64; N]) -> Self {
+        const { assert!(N.is_power_of_two()) };
+        Own(words)
+    }
+
+    /// The words.
+    pub fn words(self) -> &'a [AtomicU64; N] {
+        self.0
+    }
+}
+
+impl<'a, const N: usize> Count<'a> for Own<'a, N> {
+    #[inline(always)]
+    fn word(self, index: usize) -> &'a AtomicU64 {
+        &self.0[index % N]
+    }
+
+    #[inline(always)]
+    fn is_shared(self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn is_read(self) -> bool {
+        true
+    }
+}
+
+impl<'a> From<Own<'a, PAGE_WORDS>> for Run<'a> {
+    #[inline(always)]
+    fn from(own: Own<'a, PAGE_WORDS>) -> Run<'a> {
+        Run { page: own.0, at: 0 }
+    }
+}
+
+/// A run in any lane: two registers, so that the hot path keeps it out of memory.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    page: &'a Page,
+    page: &'a [AtomicU64; PAGE_WORDS],
     /// Its first word in the page (lower byte) | [`SHARED`], [`UNREAD`].
     at: u32,
 }
@@ -108,7 +188,7 @@ impl Lane {
             None => self.make_page(entry)?,
         };
         let shared = if self.shared { SHARED } else { 0 };
-        Some(Run { page, at: place.word() as u32 | shared })
+        Some(Run { page: &page.0, at: place.word() as u32 | shared })
     }
 
     #[cold]
@@ -124,65 +204,44 @@ impl Lane {
     }
 }
 
+impl<'a> Count<'a> for Run<'a> {
+    #[inline(always)]
+    fn word(self, index: usize) -> &'a AtomicU64 {
+        &self.page[((self.at & 0xFF) as usize + index) % PAGE_WORDS]
+    }
+
+    #[inline(always)]
+    fn is_shared(self) -> bool {
+        self.at & SHARED != 0
+    }
+
+    #[inline(always)]
+    fn is_read(self) -> bool {
+        self.at & UNREAD == 0
+    }
+}
+
 impl<'a> Run<'a> {
     #[cfg(test)]
     pub(crate) fn for_test(page: &'a Page) -> Run<'a> {
-        Run { page, at: 0 }
+        Run { page: &page.0, at: 0 }
     }
 
     /// A run that nobody sums, for a thread whose lane has no room.
     pub fn unread(page: &'a Page) -> Run<'a> {
-        Run { page, at: UNREAD }
+        Run { page: &page.0, at: UNREAD }
     }
 
-    /// Whether somebody sums what is counted here.
-    #[inline(always)]
-    pub fn is_read(&self) -> bool {
-        self.at & UNREAD == 0
-    }
-
-    /// Whether threads share the lane.
-    #[inline(always)]
-    pub fn is_shared(&self) -> bool {
-        self.at & SHARED != 0
-    }
-
-    /// One of its words; the first is the tag.
-    #[inline(always)]
-    pub fn word(&self, index: usize) -> &'a AtomicU64 {
-        &self.page.0[((self.at & 0xFF) as usize + index) % PAGE_WORDS]
-    }
-
-    /// Adds to one word.
-    #[inline(always)]
-    pub fn add(&self, word: usize, n: u64) {
-        self.add_to(self.word(word), n);
-    }
-
-    /// Adds to a word of a page that belongs to the same lane.
-    #[inline(always)]
-    pub fn add_to(&self, word: &AtomicU64, n: u64) {
-        if self.is_shared() {
-            word.fetch_add(n, Relaxed);
-        } else {
-            word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
-        }
-    }
-
-    /// Replaces one word by a function of it; exact on a shared lane too.
-    #[inline(always)]
-    pub fn change(&self, word: usize, step: impl Fn(u64) -> u64) {
-        let word = self.word(word);
-        if self.is_shared() {
-            let _ = word.fetch_update(AcqRel, Acquire, |seen| Some(step(seen)));
-        } else {
-            word.store(step(word.load(Relaxed)), Release);
-        }
+    /// The same run as one that the calling thread has for itself, if it has.
+    pub fn own<const N: usize>(self) -> Option<Own<'a, N>> {
+        let alone = !self.is_shared() && self.is_read();
+        let words = self.page.get((self.at & 0xFF) as usize..)?.get(..N)?;
+        words.try_into().ok().filter(|_| alone).map(Own)
     }
 
     fn words(&self, count: usize) -> &'a [AtomicU64] {
         let start = (self.at & 0xFF) as usize;
-        &self.page.0[start..(start + count).min(PAGE_WORDS)]
+        &self.page[start..(start + count).min(PAGE_WORDS)]
     }
 }
 
@@ -238,7 +297,7 @@ pub fn new_place(segment: &Segment, words: usize) -> Option<RunPlace> {
     };
     let partial = &header.lane_partial[size_class];
     let mut word = partial.load(Relaxed);
-    if word as usize % PAGE_WORDS == 0 {
+    if word.is_multiple_of(PAGE_WORDS as u32) {
         word = next_page(segment)?;
     }
     partial.store(word + words as u32, Relaxed);
