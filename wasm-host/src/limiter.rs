@@ -1,69 +1,40 @@
-//! Limiters for guests: the host's state, so that they are atomic and outlive swaps.
+//! Limiters for guests: token buckets of the host's state, so that they are atomic and outlive swaps.
 //!
-//! The generic cell rate algorithm (ITU-T I.371) on one word: the theoretical arrival time of the
-//! next unit, in sixteenths of a nanosecond on the record's clock (2^60 ns are 36 years).
+//! A limiter's word is a time, so that two generations of a policy that ask for different numbers may share it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 
-/// A sixteenth of a nanosecond is the unit of a limiter's word.
-const FRACTION_BITS: u32 = 4;
 /// The fastest rate: a unit a nanosecond.
 const UNITS_PER_NS_MAX: u64 = 1;
-/// The longest time that a full burst may take to refill: thirty days.
-const REFILL_MAX_NS: u128 = 30 * 24 * 3_600_000_000_000;
 
 /// The numbers of one limiter, as one generation asked for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate {
-    limit: u64,
-    per_ns: u64,
-    /// How far ahead of now the word may be, in the word's unit.
-    tolerance: u64,
-}
+pub(crate) struct Rate(Bucket);
 
 impl Rate {
     /// `limit` units every `per_ns`, `burst` of them at once. `None` when a number is not positive,
-    /// the rate is over a unit a nanosecond, or a full burst takes over thirty days.
+    /// the rate is over a unit a nanosecond, or a full burst takes over a year.
     pub fn new(limit: i64, per_ns: i64, burst: i64) -> Option<Self> {
         let positive = |n: i64| u64::try_from(n).ok().filter(|n| *n > 0);
         let (limit, per_ns, burst) = (positive(limit)?, positive(per_ns)?, positive(burst)?);
         if limit / per_ns > UNITS_PER_NS_MAX {
             return None;
         }
-        let rate = Self { limit, per_ns, tolerance: 0 };
-        let tolerance = rate.time_of(burst)?;
-        (u128::from(tolerance >> FRACTION_BITS) <= REFILL_MAX_NS).then_some(Self { tolerance, ..rate })
-    }
-
-    /// The time that `units` stand for, in the word's unit; rounded up, so that no more than the
-    /// rate is ever given (the error is under a sixteenth of a nanosecond an acquisition).
-    fn time_of(&self, units: u64) -> Option<u64> {
-        let time = (u128::from(units) * u128::from(self.per_ns)) << FRACTION_BITS;
-        u64::try_from(time.div_ceil(u128::from(self.limit))).ok()
-    }
-
-    /// The word after `cost` units at `now_ns`, or `None` when they are not there.
-    pub fn take(&self, word: u64, now_ns: u64, cost: u64) -> Option<u64> {
-        let now = now_ns << FRACTION_BITS;
-        let next = word.max(now).checked_add(self.time_of(cost)?)?;
-        (next - now <= self.tolerance).then_some(next)
+        Bucket::new(limit as f64, per_ns, burst, 1).map(Rate)
     }
 }
 
-/// Takes `cost` units from the limiter in `word`, by one compare-and-swap. A word further ahead
-/// than a full burst (the clock went back, or a swap brought a smaller burst) is brought back to
-/// that, so that the wait is never longer.
+/// Takes `cost` units from the limiter in `word`. A word further ahead than a full burst (the clock went
+/// back, or a swap brought a smaller burst) is brought back to that, so that the wait is never longer.
 pub(crate) fn acquire(word: &AtomicU64, rate: &Rate, now_ns: u64, cost: u64) -> bool {
-    let ceiling = (now_ns << FRACTION_BITS).saturating_add(rate.tolerance);
-    let mut old = word.load(Relaxed);
-    loop {
-        let capped = old.min(ceiling);
-        let taken = rate.take(capped, now_ns, cost);
-        let new = taken.unwrap_or(capped);
-        match word.compare_exchange_weak(old, new, Relaxed, Relaxed) {
-            Ok(_) => return taken.is_some(),
-            Err(now_there) => old = now_there,
+    match rate.0.take(word, now_ns, cost) {
+        Ok(()) => true,
+        Err(Refusal::Empty(_)) => {
+            rate.0.rebase(word, now_ns);
+            false
         }
+        Err(Refusal::Never | Refusal::Stale) => false,
     }
 }
 

@@ -78,29 +78,31 @@ impl Held {
         (self.epoch & EPOCH_MASK) << (2 * COUNT_BITS) | (self.old & COUNT_MASK) << COUNT_BITS | self.new & COUNT_MASK
     }
 
-    /// Whether a word is of this epoch.
-    #[inline(always)]
-    fn is_of(word: u64, epoch: u64) -> bool {
-        word >> (2 * COUNT_BITS) == epoch
-    }
-
     /// A slot's word with one more in flight since `epoch`.
     #[inline(always)]
     pub fn plus_one(word: u64, epoch: u64) -> u64 {
-        let word = word & !PENDING;
-        if Held::is_of(word, epoch) {
-            return word & !COUNT_MASK | (word + 1) & COUNT_MASK;
+        match new_alone(word, epoch) {
+            new if new < COUNT_MASK => word + 1,
+            _ => Held::plus_one_across(word, epoch),
         }
+    }
+
+    #[cold]
+    fn plus_one_across(word: u64, epoch: u64) -> u64 {
         Held::of(word).at(epoch).plus().word()
     }
 
     /// A slot's word, as of `now`, with one less of those taken at `taken`.
     #[inline(always)]
     pub fn minus_one(word: u64, now: u64, taken: u64) -> u64 {
-        let word = word & !PENDING;
-        if Held::is_of(word, taken) && now == taken {
-            return word & !COUNT_MASK | word.wrapping_sub(1) & COUNT_MASK;
+        match new_alone(word, taken) {
+            1..=COUNT_MASK if now == taken => word - 1,
+            _ => Held::minus_one_across(word, now, taken),
         }
+    }
+
+    #[cold]
+    fn minus_one_across(word: u64, now: u64, taken: u64) -> u64 {
         let held = Held::of(word).at(now);
         held.minus(taken).unwrap_or(held).word()
     }
@@ -144,6 +146,13 @@ impl Held {
     }
 }
 
+/// How many are in flight, for a word of this epoch without any from the epoch before; more than [`COUNT_MASK`] for other
+/// words. So the common case takes one comparison.
+#[inline(always)]
+fn new_alone(word: u64, epoch: u64) -> u64 {
+    word.wrapping_sub(epoch << (2 * COUNT_BITS))
+}
+
 /// What taking a permit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -155,37 +164,43 @@ pub struct Taken {
     pub expired: u64,
 }
 
-/// Takes one permit of at most `limit`; Err tells how many are in flight.
+/// Takes one permit of at most `limit`, which is at most [`MAX_LIMIT`]; Err tells how many are in flight.
 #[inline(always)]
 pub fn take<W: Word>(word: &W, limit: u64, epoch: u64) -> Result<Taken, u64> {
-    update(word, |seen| {
-        if Held::is_of(seen, epoch) {
-            let inflight = (seen & COUNT_MASK) + (seen >> COUNT_BITS & COUNT_MASK);
-            let taken = Taken { epoch, inflight: inflight + 1, expired: 0 };
-            return if inflight < limit { Ok((seen + 1, taken)) } else { Err(inflight) };
-        }
-        let before = Held::of(seen);
-        let now = before.at(epoch);
-        if now.inflight() >= limit {
-            return Err(now.inflight());
-        }
-        let next = now.plus();
-        let expired = before.inflight() - now.inflight();
-        Ok((next.word(), Taken { epoch: next.epoch, inflight: next.inflight(), expired }))
+    update(word, |seen| match new_alone(seen, epoch) {
+        inflight if inflight < limit => Ok((seen + 1, Taken { epoch, inflight: inflight + 1, expired: 0 })),
+        _ => take_across(seen, limit, epoch),
     })
+}
+
+/// The same for a word with permits of other epochs, and for a full one.
+#[cold]
+fn take_across(seen: u64, limit: u64, epoch: u64) -> Result<(u64, Taken), u64> {
+    let before = Held::of(seen);
+    let now = before.at(epoch);
+    if now.inflight() >= limit {
+        return Err(now.inflight());
+    }
+    let next = now.plus();
+    let expired = before.inflight() - now.inflight();
+    Ok((next.word(), Taken { epoch: next.epoch, inflight: next.inflight(), expired }))
 }
 
 /// Gives back a permit taken at `taken`, and tells the word's epoch; None when `max_hold` had already done so.
 #[inline(always)]
 pub fn give_back<W: Word>(word: &W, taken: u64) -> Option<u64> {
-    update(word, |seen| {
-        if Held::is_of(seen, taken) && seen & COUNT_MASK != 0 {
-            return Ok((seen - 1, taken));
-        }
-        let next = Held::of(seen).minus(taken).ok_or(())?;
-        Ok::<_, ()>((next.word(), next.epoch))
+    update(word, |seen| match new_alone(seen, taken) {
+        1..=COUNT_MASK => Ok((seen - 1, taken)),
+        _ => give_back_across(seen, taken),
     })
     .ok()
+}
+
+/// The same for a word with permits of other epochs.
+#[cold]
+fn give_back_across(seen: u64, taken: u64) -> Result<(u64, u64), ()> {
+    let next = Held::of(seen).minus(taken).ok_or(())?;
+    Ok((next.word(), next.epoch))
 }
 
 #[cfg(test)]
