@@ -40,6 +40,7 @@ test: setup ## Run every test; ends with `N passed, N failed` (PARTS="..." for s
 	@scripts/test/run $(PARTS)
 
 demo: setup ## Watch a Go service survive a failing dependency (KEEP=1 leaves it running)
+	@$(MAKE) --no-print-directory prefix
 	@demo/run $(if $(KEEP),--keep)
 
 bench: setup ## Measure Tidegate beside its peers

@@ -50,5 +50,8 @@ PARTS = [
     Part("go-pass", "Go: the pass-through of CGO_ENABLED=0", go_tests("bindings/go", "CGO_ENABLED=0"), counting.go),
     Part("go-bench", "Go: the benchmark's program is vetted", lambda: f"cd bench/go; export {for_cgo()}; go vet ./...",
          needs="bench/go"),
-    Part("demo", "End to end: the demo, shortened", "demo/run --short", needs="demo/run"),
+    Part("go-demo", "Go: the demo's parts", go_tests("demo", flags="-race"), counting.go, needs="demo/go.mod"),
+    Part("demo", "End to end: the demo, shortened", "demo/run --short", counting.ours, needs="demo/run"),
+    Part("openmetrics", "OpenMetrics and Prometheus text are read by the reference readers", "tests/openmetrics/run",
+         needs="tests/openmetrics/run"),
 ]
