@@ -34,6 +34,7 @@ header: ## Generate include/tidegate.h from ffi/
 
 fmt: ## Format the sources
 	cargo fmt --all
+	cargo fmt --manifest-path policies/Cargo.toml --all
 	gofmt -l -w bindings demo bench
 
 test: setup ## Run every test; ends with `N passed, N failed` (PARTS="..." for some of them)
