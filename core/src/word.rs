@@ -39,3 +39,16 @@ pub fn update<W: Word, T, E>(word: &W, mut step: impl FnMut(u64) -> Result<(u64,
         }
     }
 }
+
+/// The same for the common case of a transition, which needs no answer: `step` says what the word becomes, or None for
+/// whatever else there is to do. Tells what the word was; None: nothing was done.
+#[inline(always)]
+pub fn update_if<W: Word>(word: &W, step: impl Fn(u64) -> Option<u64>) -> Option<u64> {
+    let mut seen = word.get();
+    loop {
+        match word.swap_if(seen, step(seen)?) {
+            Ok(()) => return Some(seen),
+            Err(now) => seen = now,
+        }
+    }
+}

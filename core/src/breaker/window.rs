@@ -195,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn the_last_bucket_is_left_with_time() {
+        let last = LastSlot::nothing();
+        for index in [0, 1, 1, 9, 10, 3, 1 << 40, 0] {
+            assert_eq!(last.of(index), slot(index));
+        }
+    }
+
+    #[test]
     fn another_generation_starts_empty() {
         let words = words();
         let (run, last) = (Run::for_test(&words), LastSlot::nothing());

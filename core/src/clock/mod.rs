@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use page::ClockPage;
 
 pub use tsc::monotonic_ns;
+pub(crate) use tsc::read as ticks;
 
 /// Where a runtime's time comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

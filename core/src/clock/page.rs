@@ -117,10 +117,9 @@ impl ClockPage {
         self.now_slow(current, ticks)
     }
 
-    /// Nanoseconds now, by the calling thread's own copy.
+    /// The nanoseconds of a reading of the counter that was made just now, by the calling thread's own copy.
     #[inline(always)]
-    pub fn now_by(&self, own: &OwnAnchor) -> u64 {
-        let ticks = tsc::read();
+    pub fn at(&self, ticks: u64, own: &OwnAnchor) -> u64 {
         let in_force = self.current.load(Acquire) == own.number.get();
         if in_force && ticks.wrapping_sub(own.ticks.get()) < own.valid.get() {
             return Line { ticks: own.ticks.get(), ns: own.ns.get(), scale: own.scale.get() }.soon(ticks);
@@ -258,6 +257,24 @@ mod tests {
         let (line, jumped) = next_line(Line { ns: 10_000_000_000, ..old }, 2_000_000_000, 1_000_000_000);
         assert!(jumped);
         assert_eq!(line.ns, 1_000_000_000);
+    }
+
+    #[test]
+    fn a_threads_copy_follows_the_anchor() {
+        // SAFETY: atomics, valid as zeros.
+        let page: Box<ClockPage> = Box::new(unsafe { std::mem::zeroed() });
+        let own = OwnAnchor::default();
+        let line = |ns| Line { ticks: tsc::read(), ns, scale: SCALE };
+        assert!(page.publish(0, 1, line(1_000)));
+        let first = page.at(tsc::read(), &own);
+        assert!(first >= 1_000, "{first}");
+        assert_eq!(own.number.get(), 1);
+        let ticks = own.ticks.get() + 8_000;
+        assert_eq!(page.at(ticks, &own), 1_000 + 4_000);
+        assert!(page.publish(1, 2, line(2_000_000_000)));
+        assert!(page.at(tsc::read(), &own) >= 2_000_000_000, "another anchor is in force");
+        page.start(crate::clock::ClockSource::Virtual(7));
+        assert_eq!(page.at(tsc::read(), &own), 7);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! A thread slot's own share of a guard has the same form (see [`Held`]), in arithmetic modulo 2²⁴, as a permit may be given
 //! back on another thread than it was taken on: the sum over the slots is the truth, the shared word is kept for speed.
 
-use crate::word::{Word, update};
+use crate::word::{Word, update, update_if};
 
 const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -81,10 +81,7 @@ impl Held {
     /// A slot's word with one more in flight since `epoch`.
     #[inline(always)]
     pub fn plus_one(word: u64, epoch: u64) -> u64 {
-        match new_alone(word, epoch) {
-            new if new < COUNT_MASK => word + 1,
-            _ => Held::plus_one_across(word, epoch),
-        }
+        if new_alone(word, epoch) < COUNT_MASK { word + 1 } else { Held::plus_one_across(word, epoch) }
     }
 
     #[cold]
@@ -95,10 +92,8 @@ impl Held {
     /// A slot's word, as of `now`, with one less of those taken at `taken`.
     #[inline(always)]
     pub fn minus_one(word: u64, now: u64, taken: u64) -> u64 {
-        match new_alone(word, taken) {
-            1..=COUNT_MASK if now == taken => word - 1,
-            _ => Held::minus_one_across(word, now, taken),
-        }
+        let common = is_some_alone(word, taken) && now == taken;
+        if common { word - 1 } else { Held::minus_one_across(word, now, taken) }
     }
 
     #[cold]
@@ -153,6 +148,12 @@ fn new_alone(word: u64, epoch: u64) -> u64 {
     word.wrapping_sub(epoch << (2 * COUNT_BITS))
 }
 
+/// Whether that number is one that can be given back from.
+#[inline(always)]
+fn is_some_alone(word: u64, epoch: u64) -> bool {
+    new_alone(word, epoch).wrapping_sub(1) < COUNT_MASK
+}
+
 /// What taking a permit did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -167,40 +168,46 @@ pub struct Taken {
 /// Takes one permit of at most `limit`, which is at most [`MAX_LIMIT`]; Err tells how many are in flight.
 #[inline(always)]
 pub fn take<W: Word>(word: &W, limit: u64, epoch: u64) -> Result<Taken, u64> {
-    update(word, |seen| match new_alone(seen, epoch) {
-        inflight if inflight < limit => Ok((seen + 1, Taken { epoch, inflight: inflight + 1, expired: 0 })),
-        _ => take_across(seen, limit, epoch),
-    })
+    let common = |seen| if new_alone(seen, epoch) < limit { Some(seen + 1) } else { None };
+    match update_if(word, common) {
+        Some(seen) => Ok(Taken { epoch, inflight: new_alone(seen, epoch) + 1, expired: 0 }),
+        None => take_across(word, limit, epoch),
+    }
 }
 
-/// The same for a word with permits of other epochs, and for a full one.
+/// The same for any word.
 #[cold]
-fn take_across(seen: u64, limit: u64, epoch: u64) -> Result<(u64, Taken), u64> {
-    let before = Held::of(seen);
-    let now = before.at(epoch);
-    if now.inflight() >= limit {
-        return Err(now.inflight());
-    }
-    let next = now.plus();
-    let expired = before.inflight() - now.inflight();
-    Ok((next.word(), Taken { epoch: next.epoch, inflight: next.inflight(), expired }))
+fn take_across<W: Word>(word: &W, limit: u64, epoch: u64) -> Result<Taken, u64> {
+    update(word, |seen| {
+        let before = Held::of(seen);
+        let now = before.at(epoch);
+        if now.inflight() >= limit {
+            return Err(now.inflight());
+        }
+        let next = now.plus();
+        let expired = before.inflight() - now.inflight();
+        Ok((next.word(), Taken { epoch: next.epoch, inflight: next.inflight(), expired }))
+    })
 }
 
 /// Gives back a permit taken at `taken`, and tells the word's epoch; None when `max_hold` had already done so.
 #[inline(always)]
 pub fn give_back<W: Word>(word: &W, taken: u64) -> Option<u64> {
-    update(word, |seen| match new_alone(seen, taken) {
-        1..=COUNT_MASK => Ok((seen - 1, taken)),
-        _ => give_back_across(seen, taken),
-    })
-    .ok()
+    let common = |seen| if is_some_alone(seen, taken) { Some(seen - 1) } else { None };
+    match update_if(word, common) {
+        Some(_) => Some(taken),
+        None => give_back_across(word, taken),
+    }
 }
 
-/// The same for a word with permits of other epochs.
+/// The same for any word.
 #[cold]
-fn give_back_across(seen: u64, taken: u64) -> Result<(u64, u64), ()> {
-    let next = Held::of(seen).minus(taken).ok_or(())?;
-    Ok((next.word(), next.epoch))
+fn give_back_across<W: Word>(word: &W, taken: u64) -> Option<u64> {
+    let step = |seen| {
+        let next = Held::of(seen).minus(taken).ok_or(())?;
+        Ok::<_, ()>((next.word(), next.epoch))
+    };
+    update(word, step).ok()
 }
 
 #[cfg(test)]
@@ -243,6 +250,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_common_cases_are_cases(epoch in 0u64..3, old in 0u64..3, new in 0u64..3, low in any::<bool>(), taken in 0u64..3, pending in any::<bool>()) {
+            let counts = if low { (old, new) } else { (COUNT_MASK - old, COUNT_MASK - new) };
+            let word = Held { epoch, old: counts.0, new: counts.1 }.word();
+            let marked = word | if pending { PENDING } else { 0 };
+            prop_assert_eq!(Held::plus_one(marked, taken), Held::plus_one_across(word, taken));
+            prop_assert_eq!(Held::minus_one(marked, epoch, taken), Held::minus_one_across(word, epoch, taken));
+            let (common, any) = (AtomicU64::new(word), AtomicU64::new(word));
+            prop_assert_eq!(take(&common, 5, taken), take_across(&any, 5, taken));
+            prop_assert_eq!(give_back(&common, taken), give_back_across(&any, taken));
+            prop_assert_eq!(common.into_inner(), any.into_inner());
+        }
+
         #[test]
         fn agrees_with_a_list_of_permits(steps in prop::collection::vec((0u8..3, 0u64..700), 1..300), limit in 1u64..20) {
             let hold = Hold::new(Some(1000), 0, 0);

@@ -7,12 +7,13 @@
 use super::cell::{EXPIRED, HELD, MAX_RATES, RUN, SHADOWED};
 use super::handle::Guard;
 use super::known::Facts;
-use super::numbers::Block;
+use super::numbers::{Block, Flags};
 use super::permit::{JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
 use super::policy_stage::{Said, key_hash};
 use super::turned_away::{Ended, Taken};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, Admission};
+use crate::clock::ticks;
 use crate::concurrency::fixed::{self, Held, PENDING};
 use crate::error::ErrorKind;
 use crate::rate::token_bucket::Refusal;
@@ -26,7 +27,10 @@ impl Guard {
     #[inline]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         match self.known() {
-            Some((local, known)) => self.pass(known.facts(), known.run(), self.now_by(local), call, permit),
+            Some((local, known)) => {
+                let now = self.time_of(ticks(), local);
+                self.pass(known.facts(), known.run(), now, call, permit)
+            }
             None => self.enter_anew(call, permit),
         }
     }
@@ -69,23 +73,23 @@ impl Guard {
         let Some(deadline_ns) = deadline(numbers.timeout_ns(), call, now) else {
             return start.turn_away(Ended::by(Stage::Deadline), call, permit);
         };
-        let (breaker, breaker_generation) = match flags.breaker() {
-            Mode::Off => (0, 0),
-            mode => match state::closed_generation(&self.cell().hot.breaker) {
-                Some(generation) => (JUDGED, generation),
-                None => match self.ask_open_breaker(numbers, run.into(), mode, now) {
-                    Ok(asked) => asked,
+        permit.deadline_ns = deadline_ns;
+        let mut marks = Marks::of(self.index, call.criticality as u8);
+        if flags.has_breaker() {
+            marks = match state::closed_generation(&self.cell().hot.breaker) {
+                Some(generation) => marks.judged(generation, JUDGED),
+                None => match self.ask_open_breaker(numbers, run.into(), flags.breaker(), now) {
+                    Ok((generation, flags)) => marks.judged(generation, flags),
                     Err(ended) => return start.turn_away(ended, call, permit),
                 },
-            },
-        };
-        let (mut wait_ns, mut route, mut observer) = (0, 0, 0);
-        if flags.policy() != Mode::Off {
+            };
+        }
+        (permit.wait_ns, permit.route, permit.observer, permit.key_hash) = (0, 0, 0, 0);
+        if flags.has_policy() {
             match self.ask_policy(numbers, run.into(), call, now, deadline_ns) {
-                Said::Go(go) => (wait_ns, route, observer) = (go.wait_ns, go.route, go.observer),
+                Said::Go(go) => permit.follow(&go, key_hash(call.key)),
                 Said::Deny { ended, observer } => {
-                    let taken = Taken { breaker, breaker_generation, observer, ..start };
-                    return taken.turn_away(ended, call, permit);
+                    return Taken { marks, observer, ..start }.turn_away(ended, call, permit);
                 }
             }
         }
@@ -94,46 +98,39 @@ impl Guard {
             None => self.epoch(numbers, now),
         };
         let Some(place) = self.take_place(run, facts.limit(), epoch) else {
-            let taken = Taken { breaker, breaker_generation, observer, ..start };
+            let taken = Taken { marks, observer: permit.observer, ..start };
             return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
         if flags.concurrency() == Mode::Shadow && place.inflight > numbers.limit() {
             shadowed(run.into(), Stage::Concurrency);
         }
-        for index in 0..flags.rates() {
-            if let Err(refusal) = self.take_tokens(numbers, run, index, now, cost) {
-                let place = Some(place.epoch);
-                let taken = Taken { breaker, breaker_generation, observer, place, rates: index, ..start };
-                return taken.refused_by_rate(refusal, call, permit);
-            }
+        if flags.has_rates()
+            && !self.take_one_token(numbers, flags, now, cost)
+            && let Err((rates, refusal)) = self.take_tokens(numbers, run.into(), now, cost)
+        {
+            let taken = Taken { marks, observer: permit.observer, place: Some(place.epoch), rates, ..start };
+            return taken.refused_by_rate(refusal, call, permit);
         }
         if !start.is_current() {
             let (place, rates) = (Some(place.epoch), MAX_RATES);
-            let taken = Taken { breaker, breaker_generation, observer, place, rates, ..start };
+            let taken = Taken { marks, observer: permit.observer, place, rates, ..start };
             return taken.turn_away(Ended::Again, call, permit);
         }
+        (permit.guard, permit.token) = (self, facts.token());
+        (permit.start_ns, permit.cost) = (now, cost);
+        (permit.retry_after_ns, permit.reason) = (0, 0);
+        permit.marks = marks.placed(place.epoch);
         permit.seal = seal_in(PermitState::Held, facts.seal(), now);
-        permit.guard = self;
-        permit.token = facts.token();
-        permit.start_ns = now;
-        permit.deadline_ns = deadline_ns;
-        permit.wait_ns = wait_ns;
-        permit.retry_after_ns = 0;
-        permit.observer = observer;
-        permit.key_hash = if observer == 0 { 0 } else { key_hash(call.key) };
-        permit.cost = cost;
-        (permit.reason, permit.route) = (0, route);
-        permit.marks = Marks::held(place.epoch, breaker_generation, breaker, self.index, call.criticality as u8);
         Ok(())
     }
 
-    /// Whether the call is judged and a probe, and the breaker's generation.
+    /// The breaker's generation, and whether the call is judged and a probe.
     #[cold]
     fn ask_open_breaker(&self, numbers: &Block, run: Run<'_>, mode: Mode, now: u64) -> Result<(u64, u64), Ended> {
         let (admission, _) = state::admit(&self.cell().hot.breaker, &numbers.timing(), now);
         match admission {
-            Admission::Pass(generation) => Ok((JUDGED, generation)),
-            Admission::Probe(generation) => Ok((JUDGED | PROBE, generation)),
+            Admission::Pass(generation) => Ok((generation, JUDGED)),
+            Admission::Probe(generation) => Ok((generation, JUDGED | PROBE)),
             Admission::Refuse(retry_after_ns) if mode == Mode::Enforce => {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
@@ -155,32 +152,35 @@ impl Guard {
                     run.add(EXPIRED, taken.expired);
                 }
             }
-            None => settle(run, seen, |word| word),
+            None => unmark(run),
         }
         taken
     }
 
+    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
     #[inline(always)]
-    fn take_tokens(
-        &self,
-        numbers: &Block,
-        run: impl Into<Run<'static>>,
-        index: usize,
-        now: u64,
-        cost: u64,
-    ) -> Result<(), Refusal> {
-        let mode = numbers.rate_mode(index);
-        if mode == Mode::Off {
-            return Ok(());
-        }
-        let word = &self.cell().hot.rates[index % MAX_RATES];
-        match numbers.bucket(index).take(word, now, cost) {
-            Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => {
-                shadowed(run.into(), Stage::Rate);
-                Ok(())
+    fn take_one_token(&self, numbers: &Block, flags: Flags, now: u64, cost: u64) -> bool {
+        flags.rates() == 1
+            && cost == 1
+            && numbers.rate_mode(0) == Mode::Enforce
+            && numbers.bucket(0).take_one(&self.cell().hot.rates[0], now)
+    }
+
+    /// Takes what the call costs of every limit; Err tells which refused.
+    #[inline(never)]
+    fn take_tokens(&self, numbers: &Block, run: Run<'_>, now: u64, cost: u64) -> Result<(), (usize, Refusal)> {
+        for (index, word) in self.cell().hot.rates.iter().enumerate().take(numbers.rate_count()) {
+            let mode = numbers.rate_mode(index);
+            if mode == Mode::Off {
+                continue;
             }
-            answer => answer,
+            match numbers.bucket(index).take(word, now, cost) {
+                Ok(()) => {}
+                Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => shadowed(run, Stage::Rate),
+                Err(refusal) => return Err((index, refusal)),
+            }
         }
+        Ok(())
     }
 }
 
@@ -206,7 +206,7 @@ pub(super) fn shadowed(run: Run<'_>, stage: Stage) {
 #[inline(always)]
 fn mark_pending<'a>(run: impl Count<'a>) -> u64 {
     let word = run.word(HELD);
-    let seen = word.load(Relaxed) & !PENDING;
+    let seen = word.load(Relaxed);
     if !run.is_shared() {
         word.store(seen | PENDING, Relaxed);
     }
@@ -223,6 +223,12 @@ fn settle<'a>(run: impl Count<'a>, seen: u64, step: impl Fn(u64) -> u64) {
     }
 }
 
+/// The same when the shared word stayed as it was.
+#[cold]
+fn unmark<'a>(run: impl Count<'a>) {
+    run.change(HELD, |word| word & !PENDING);
+}
+
 /// Gives a place in flight back; false when `max_hold` had done so.
 #[inline(always)]
 pub(super) fn give_place_back<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
@@ -233,7 +239,7 @@ pub(super) fn give_place_back<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64
             true
         }
         None => {
-            settle(run, seen, |word| word);
+            unmark(run);
             false
         }
     }

@@ -10,9 +10,9 @@ use super::turned_away::record_of;
 use super::{Outcome, cell};
 use crate::breaker::state::{self, Breaker, ProbeEnd};
 use crate::breaker::window::{self, Place, Sum, Verdict};
+use crate::clock::ticks;
 use crate::error::ErrorKind;
 use crate::metrics::histogram;
-use crate::rules::Mode;
 use crate::runtime::{Local, current, latest};
 use crate::slot::lane::{Count, Run, each_run};
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
@@ -30,10 +30,12 @@ impl Permit {
     /// process, is left as it is and counted. **Hot.**
     #[inline]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+        // First of all: from here on the end of the call is known, whatever else there is to do.
+        let ticks = ticks();
         match self.known() {
             // What the permit says is believed once its seal is as this process makes it for that guard.
             Some((guard, local, known)) if self.end(known.facts().seal()) => {
-                guard.exit(known.facts(), known.run(), guard.now_by(local), self, outcome)
+                guard.exit(known.facts(), known.run(), guard.time_of(ticks, local), self, outcome)
             }
             _ => self.exit_anew(outcome),
         }
@@ -105,7 +107,7 @@ impl Guard {
         }
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
-            histogram::record(&self.view, run, LATENCY, duration as i64 as f64 * 1e-9);
+            histogram::record_ns(&self.view, run, LATENCY, duration, &facts.pages);
         }
         if permit.observer != 0 {
             self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
@@ -121,7 +123,7 @@ impl Guard {
         }
         let hot = &self.cell().hot;
         let current = Breaker::of(hot.breaker.load(Relaxed)).generation;
-        if !outcome.is_judged() || current != generation || facts.flags().breaker() == Mode::Off {
+        if !outcome.is_judged() || current != generation || !facts.flags().has_breaker() {
             return;
         }
         let place = Place::of(now, numbers.window(), generation);

@@ -126,10 +126,10 @@ impl Guard {
         self.view.header().clock.now()
     }
 
-    /// Now, in ns, by the thread's own copy of the clock's anchor.
+    /// The time, in ns, of a reading of the counter, by the thread's own copy of the clock's anchor.
     #[inline(always)]
-    pub(super) fn now_by(&self, local: &Local) -> u64 {
-        self.view.header().clock.now_by(&local.anchor)
+    pub(super) fn time_of(&self, ticks: u64, local: &Local) -> u64 {
+        self.view.header().clock.at(ticks, &local.anchor)
     }
 
     /// The epoch that permits given at `now` belong to. Each life of a cell begins elsewhere, so that a late exit of

@@ -9,6 +9,7 @@ use super::numbers::{Block, Flags, NO_RULES};
 use super::permit;
 use crate::breaker::window::LastSlot;
 use crate::concurrency::fixed::MAX_LIMIT;
+use crate::metrics::histogram::KnownPages;
 use crate::rules::Mode;
 use crate::slot::lane::Own;
 use std::cell::Cell;
@@ -37,6 +38,8 @@ pub(super) struct Facts {
     seal: Cell<u64>,
     /// Where its window was counted in last.
     pub(super) slot: LastSlot,
+    /// Where its durations are counted.
+    pub(super) pages: KnownPages,
 }
 
 /// In place of an epoch: time changes it.
@@ -99,6 +102,7 @@ impl Facts {
             token: Cell::new(0),
             seal: Cell::new(0),
             slot: LastSlot::nothing(),
+            pages: KnownPages::none(),
         }
     }
 
@@ -116,10 +120,11 @@ impl Facts {
         self.tag.set(numbers.tag());
         self.flags.set(numbers.flags());
         let enforced = numbers.flags().concurrency() == Mode::Enforce;
-        self.limit.set(if enforced { numbers.limit() } else { MAX_LIMIT.into() });
+        self.limit.set(if enforced { numbers.limit() } else { u64::MAX }.min(MAX_LIMIT.into()));
         self.epoch.set(if numbers.hold().passes() { TIMED } else { guard.epoch(numbers, 0) });
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
+        self.pages.forget();
     }
 
     /// The rules' turn at which it was learnt.

@@ -93,10 +93,22 @@ impl Flags {
         mode(self.0)
     }
 
+    /// Whether there is a breaker that is not off.
+    #[inline(always)]
+    pub fn has_breaker(self) -> bool {
+        self.0 & 3 != 0
+    }
+
     /// Mode of the policy.
     #[inline(always)]
     pub fn policy(self) -> Mode {
         mode(self.0 >> 2)
+    }
+
+    /// Whether there is a policy that is not off.
+    #[inline(always)]
+    pub fn has_policy(self) -> bool {
+        self.0 >> 2 & 3 != 0
     }
 
     /// Mode of the concurrency limit.
@@ -109,6 +121,12 @@ impl Flags {
     #[inline(always)]
     pub fn on_fail_allow(self) -> bool {
         self.0 >> 6 & 1 == 1
+    }
+
+    /// Whether there is a rate limit.
+    #[inline(always)]
+    pub fn has_rates(self) -> bool {
+        self.0 >> 8 & 7 != 0
     }
 
     /// How many rate limits there are.

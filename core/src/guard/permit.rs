@@ -2,6 +2,7 @@
 //! so that garbage, zeros and used permits are told from one that holds something.
 
 use super::handle::Guard;
+use super::policy_stage::Go;
 
 /// The life of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,20 +44,35 @@ const _: () = assert!(size_of::<Permit>() == 128);
 // SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
 unsafe impl Send for Permit {}
 
-/// What is short, in one word: hold epoch (16 bits) | breaker generation (16) | the guard's index (16) | stage (8) |
+/// What is short, in one word: the guard's index (16 bits) | hold epoch (16) | breaker generation (16) | stage (8) |
 /// [`JUDGED`], [`PROBE`] (4) | criticality (4).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
 
+const EPOCH_AT: u32 = 16;
+const GENERATION_AT: u32 = 32;
 const STAGE_AT: u32 = 48;
+const FLAGS_AT: u32 = 56;
+const CRITICALITY_AT: u32 = 60;
 
 impl Marks {
-    /// Of a call that passed.
+    /// Of a call whose breaker's part is not known yet.
     #[inline(always)]
-    pub(super) fn held(epoch: u64, breaker_generation: u64, flags: u64, index: u16, criticality: u8) -> Marks {
-        let low = epoch & 0xFFFF | (breaker_generation & 0xFFFF) << 16 | u64::from(index) << 32;
-        Marks(low | flags << 56 | u64::from(criticality) << 60)
+    pub(super) fn of(index: u16, criticality: u8) -> Marks {
+        Marks(u64::from(index) | u64::from(criticality) << CRITICALITY_AT)
+    }
+
+    /// The same of one that the breaker judges: in this generation, with these flags.
+    #[inline(always)]
+    pub(super) fn judged(self, generation: u64, flags: u64) -> Marks {
+        Marks(self.0 | generation << GENERATION_AT | flags << FLAGS_AT)
+    }
+
+    /// The same of one that has its place in flight.
+    #[inline(always)]
+    pub(super) fn placed(self, epoch: u64) -> Marks {
+        Marks(self.0 | epoch << EPOCH_AT)
     }
 
     /// Of a call that a stage refused.
@@ -65,32 +81,32 @@ impl Marks {
     }
 
     #[inline(always)]
+    pub(super) fn index(self) -> usize {
+        (self.0 & 0xFFFF) as usize
+    }
+
+    #[inline(always)]
     pub(super) fn epoch(self) -> u64 {
-        self.0 & 0xFFFF
+        self.0 >> EPOCH_AT & 0xFFFF
     }
 
     #[inline(always)]
     pub(super) fn breaker_generation(self) -> u64 {
-        self.0 >> 16 & 0xFFFF
-    }
-
-    #[inline(always)]
-    pub(super) fn index(self) -> usize {
-        (self.0 >> 32 & 0xFFFF) as usize
+        self.0 >> GENERATION_AT & 0xFFFF
     }
 
     #[inline(always)]
     pub(super) fn is_judged(self) -> bool {
-        self.0 >> 56 & JUDGED != 0
+        self.0 >> FLAGS_AT & JUDGED != 0
     }
 
     #[inline(always)]
     pub(super) fn is_probe(self) -> bool {
-        self.0 >> 56 & PROBE != 0
+        self.0 >> FLAGS_AT & PROBE != 0
     }
 
     pub(super) fn criticality(self) -> u16 {
-        (self.0 >> 60) as u16
+        (self.0 >> CRITICALITY_AT) as u16
     }
 
     fn stage(self) -> u8 {
@@ -146,14 +162,20 @@ impl Permit {
         self.route
     }
 
+    /// Goes on as a policy said.
+    pub(super) fn follow(&mut self, go: &Go, key_hash: u64) {
+        (self.wait_ns, self.route, self.observer) = (go.wait_ns, go.route, go.observer);
+        self.key_hash = if go.observer == 0 { 0 } else { key_hash };
+    }
+
     /// How often this enter has begun again, on a permit that is not sealed yet.
     pub(super) fn again_count(&self) -> u64 {
-        if self.seal == AGAIN { self.cost } else { 0 }
+        if self.seal == AGAIN { self.spare[0] } else { 0 }
     }
 
     /// Notes that it begins again.
     pub(super) fn count_again(&mut self, tries: u64) {
-        (self.seal, self.cost) = (AGAIN, tries);
+        (self.seal, self.spare[0]) = (AGAIN, tries);
     }
 
     /// Seals the permit in a state.

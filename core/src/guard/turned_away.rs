@@ -5,7 +5,7 @@ use super::enter::give_place_back;
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{Marks, PROBE, Permit, PermitState};
+use super::permit::{Marks, Permit, PermitState};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
@@ -44,9 +44,8 @@ pub(super) struct Taken<'a> {
     pub(super) run: Run<'a>,
     pub(super) now: u64,
     pub(super) cost: u64,
-    /// [`PROBE`] when the call is one, and the breaker's generation.
-    pub breaker: u64,
-    pub breaker_generation: u64,
+    /// What the breaker said.
+    pub marks: Marks,
     /// The policy generation that wants to hear of the call.
     pub observer: u64,
     /// The epoch of its place in flight.
@@ -59,8 +58,8 @@ impl<'a> Taken<'a> {
     /// An attempt at its start.
     #[inline(always)]
     pub(super) fn nothing(guard: &'static Guard, facts: &Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
-        let (numbers, tag, place) = (facts.numbers(), facts.tag(), None);
-        Taken { guard, numbers, tag, run, now, cost, breaker: 0, breaker_generation: 0, observer: 0, place, rates: 0 }
+        let (numbers, tag, marks, place) = (facts.numbers(), facts.tag(), Marks::default(), None);
+        Taken { guard, numbers, tag, run, now, cost, marks, observer: 0, place, rates: 0 }
     }
 
     /// Whether the numbers and the guard are still what they were.
@@ -142,8 +141,8 @@ impl<'a> Taken<'a> {
         if self.observer != 0 {
             self.guard.tell_policy(self.observer, &empty_record(self.now, self.cost), 255, 0);
         }
-        if self.breaker & PROBE != 0 {
-            let (timing, generation) = (self.numbers.timing(), self.breaker_generation);
+        if self.marks.is_probe() {
+            let (timing, generation) = (self.numbers.timing(), self.marks.breaker_generation());
             let unjudged = ProbeEnd::Unjudged;
             state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
         }

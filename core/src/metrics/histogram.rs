@@ -9,6 +9,7 @@
 
 use crate::segment::{Offset, Segment, View};
 use crate::slot::lane::{Count, PAGE_BYTES, PAGE_WORDS, Page};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Buckets an octave.
@@ -21,16 +22,21 @@ const LOWEST: i32 = -34;
 const PAGES: usize = 24;
 /// All buckets.
 pub const BUCKETS: usize = PAGES * PAGE_WORDS;
-/// Words of a histogram in its run: sum, zero bucket, places of the pages (two a word).
-pub const WORDS: usize = 2 + PAGES / 2;
+/// Words of a histogram in its run: sum, zero bucket, last count, places of the pages (two a word).
+pub const WORDS: usize = 3 + PAGES / 2;
 const SUM: usize = 0;
 const ZERO: usize = 1;
-const PLACES: usize = 2;
+/// See [`record_ns`]: a bucket (upper bits) and what its count has become, or 0.
+const LAST: usize = 2;
+const PLACES: usize = 3;
+/// Bits of the count in it.
+const LAST_COUNT_BITS: u32 = 53;
 
-/// For each 32nd of an octave, what is added to a value's bits so that those from bit 48 up count boundaries. As they
-/// stand they count octaves and equal sixteenths of them. Added is by how many the boundaries that lie below are
-/// more, and, where there is a boundary inside, what makes a mantissa over it carry into bit 48.
-const STEPS: [u64; 32] = steps();
+/// For values of the histogram's own unit: the boundaries of each octave start with its beginning.
+const STEPS: [u64; 32] = steps(&BOUNDS, 1);
+/// For nanoseconds, where the histogram's unit is the second: 10⁹ lies 0.63 of a bucket before boundary 14 of its
+/// octave of nanoseconds.
+const NS_STEPS: [u64; 32] = steps(&ns_bounds(), 479);
 
 /// Mantissas of 2^(j/16), rounded down to 52 bits.
 const BOUNDS: [u64; 16] = [
@@ -52,38 +58,60 @@ const BOUNDS: [u64; 16] = [
     0xEA4AFA2A490D9,
 ];
 
-const fn steps() -> [u64; 32] {
+/// The same of 10⁹ × 2^(j/16), in rising order.
+const fn ns_bounds() -> [u64; 16] {
+    let mut bounds = [0; 16];
+    let mut j = 0;
+    while j < 16 {
+        let exact = ((1 << 52) + BOUNDS[j] as u128) * 1_000_000_000;
+        let octave = 127 - exact.leading_zeros();
+        // The first two lie before the end of the octave that 10⁹ is in, the others in the next.
+        bounds[(j + 14) % 16] = (exact >> (octave - 52)) as u64 & ((1 << 52) - 1);
+        j += 1;
+    }
+    bounds
+}
+
+/// For each 32nd of an octave, what is added to a value's bits so that those from bit 48 up count buckets. As they stand
+/// they count octaves and equal sixteenths of them. Added is by how many the boundaries that lie below are more, and,
+/// where there is a boundary inside, what makes a mantissa over it carry into bit 48. `before` is how many
+/// boundaries lie between the lowest bucket's lower one (which is boundary LOWEST) and the first of octave 0.
+const fn steps(bounds: &[u64; 16], before: i32) -> [u64; 32] {
+    let first = ((1023 + LOWEST) * SCALE_BUCKETS + before) as u64;
     let mut steps = [0; 32];
     let mut step = 0;
     while step < 32 {
         let (start, end) = ((step as u64) << 47, (step as u64 + 1) << 47);
         let (mut below, mut carry, mut bound) = (0, 0, 0);
         while bound < 16 {
-            if BOUNDS[bound] < start {
+            if bounds[bound] < start {
                 below += 1;
-            } else if BOUNDS[bound] < end {
-                carry = (1 << 48) - 1 - (BOUNDS[bound] & ((1 << 48) - 1));
+            } else if bounds[bound] < end {
+                carry = (1 << 48) - 1 - (bounds[bound] & ((1 << 48) - 1));
             }
             bound += 1;
         }
         let sixteenths = step as u64 / 2;
-        steps[step] = ((below - sixteenths) << 48) + carry;
+        steps[step] = (((below - sixteenths) << 48) + carry).wrapping_sub(first << 48);
         step += 1;
     }
     steps
 }
 
-/// The bucket of a value of no sign, counted from the lowest: below 0 is the zero bucket, and there are more than [`BUCKETS`].
+/// The bucket of a value of no sign, counted from the lowest; over [`BUCKETS`] where it has none.
 #[inline(always)]
-fn any_bucket_of(value: f64) -> i64 {
+fn any_bucket_of(value: f64, steps: &[u64; 32]) -> usize {
     let bits = value.to_bits();
-    let counted = bits.wrapping_add(STEPS[(bits >> 47) as usize % 32]) >> 48;
-    counted as i64 - i64::from((1023 + LOWEST) * SCALE_BUCKETS + 1)
+    (bits.wrapping_add(steps[(bits >> 47) as usize % 32]) >> 48) as usize
 }
 
 /// The bucket of a value over 2⁻³⁴ and finite, counted from the lowest; None: the zero bucket.
 pub fn bucket_of(value: f64) -> Option<usize> {
-    usize::try_from(any_bucket_of(value)).ok().map(|bucket| bucket.min(BUCKETS - 1))
+    match any_bucket_of(value, &STEPS) {
+        bucket if bucket < BUCKETS => Some(bucket),
+        _ if value > 1.0 => Some(BUCKETS - 1),
+        _ => None,
+    }
 }
 
 /// The upper bound of a bucket.
@@ -99,20 +127,107 @@ pub fn record<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) {
         return;
     }
     run.change(base + SUM, |sum| (f64::from_bits(sum) + value).to_bits());
-    let bucket = any_bucket_of(value) as usize;
-    if bucket >= BUCKETS {
-        return record_at_end(view, run, base, value);
+    match any_bucket_of(value, &STEPS) {
+        bucket if bucket < BUCKETS => count(view, run, base, bucket),
+        _ => record_at_end(view, run, base, value),
     }
-    count(view, run, base, bucket);
+}
+
+/// Pages that the upper bits of [`LAST`] can name.
+const NAMEABLE: usize = 1 << (64 - LAST_COUNT_BITS - PAGE_WORDS.trailing_zeros());
+
+/// The pages of a run, as the thread remembers them.
+pub struct KnownPages([Cell<Option<&'static Page>>; NAMEABLE]);
+
+impl KnownPages {
+    /// None of them.
+    pub const fn none() -> KnownPages {
+        KnownPages([const { Cell::new(None) }; NAMEABLE])
+    }
+
+    /// Forgets them, as the run is another one now.
+    pub fn forget(&self) {
+        self.0.iter().for_each(|page| page.set(None));
+    }
+
+    /// The word of a bucket.
+    #[inline(always)]
+    fn word<'a>(
+        &self,
+        view: &'static View,
+        run: impl Count<'a>,
+        base: usize,
+        bucket: usize,
+    ) -> Option<&'static AtomicU64> {
+        let number = bucket / PAGE_WORDS % NAMEABLE;
+        let page = self.0[number].get().or_else(|| self.learn(view, run, base, number))?;
+        Some(&page.0[bucket % PAGE_WORDS])
+    }
+
+    #[cold]
+    fn learn<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, number: usize) -> Option<&'static Page> {
+        let page = page(view, run, base, number);
+        self.0[number].set(page);
+        page
+    }
+}
+
+/// Records nanoseconds in a histogram of seconds.
+///
+/// A processor that reads its time-stamp counter waits until the places of all stores before it are known, and
+/// where a duration counts is not known until long after the clock was read for it. So the next call, if it comes at
+/// once, would wait. Therefore nothing is stored there yet: the new count goes into the word of the last one, and the
+/// next duration's call stores it where it belongs. Readers take the larger of the two, so that it makes no difference
+/// whether that has happened, nor whether this thread dies in between.
+#[inline(always)]
+pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: u64, known: &KnownPages) {
+    if run.is_shared() || !run.is_read() {
+        return record(view, run, base, ns as i64 as f64 * 1e-9);
+    }
+    let ns = ns as i64 as f64;
+    run.change(base + SUM, |sum| (f64::from_bits(sum) + ns * 1e-9).to_bits());
+    settle_last(view, run, base, known);
+    let bucket = any_bucket_of(ns, &NS_STEPS);
+    if bucket >= BUCKETS {
+        run.word(base + LAST).store(0, Release);
+        return record_at_end(view, run, base, ns * 1e-9);
+    }
+    if let Some(word) = known.word(view, run, base, bucket) {
+        let count = word.load(Relaxed) + 1;
+        run.word(base + LAST).store((bucket as u64) << LAST_COUNT_BITS | count, Release);
+    }
+}
+
+/// Stores the last count where it belongs.
+#[inline(always)]
+fn settle_last<'a>(view: &'static View, run: impl Count<'a>, base: usize, known: &KnownPages) {
+    let last = run.word(base + LAST).load(Relaxed);
+    if last == 0 {
+        return;
+    }
+    let (bucket, count) = last_of(last);
+    if let Some(word) = known.word(view, run, base, bucket) {
+        word.store(count, Release);
+    }
+}
+
+/// The bucket and the count of that word.
+#[inline(always)]
+fn last_of(last: u64) -> (usize, u64) {
+    ((last >> LAST_COUNT_BITS) as usize, last & ((1 << LAST_COUNT_BITS) - 1))
 }
 
 #[inline(always)]
 fn count<'a>(view: &View, run: impl Count<'a>, base: usize, bucket: usize) {
-    let number = bucket / PAGE_WORDS;
-    let place = place_in(run.word(base + PLACES + number / 2), number);
-    if let Some(page) = view.at::<Page>(place).or_else(|| make_page(view, run, base, number)) {
+    if let Some(page) = page(view, run, base, bucket / PAGE_WORDS) {
         run.add_to(&page.0[bucket % PAGE_WORDS], 1);
     }
+}
+
+#[inline(always)]
+fn page<'a, 'v>(view: &'v View, run: impl Count<'a>, base: usize, number: usize) -> Option<&'v Page> {
+    let place = place_in(run.word(base + PLACES + number / 2), number);
+    view.at::<Page>(place).or_else(|| make_page(view, run, base, number))
 }
 
 /// Counts a value too small for a bucket, or too large.
@@ -189,23 +304,26 @@ impl Default for Histogram {
 impl Histogram {
     /// Adds one slot's run, whose histogram starts at `base`.
     pub fn add(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
+        // Before the buckets: what it held earlier stands there by now.
+        let last = last_of(run[base + LAST].load(Acquire));
         self.sum += f64::from_bits(run[base + SUM].load(Relaxed));
         self.zero += run[base + ZERO].load(Relaxed);
         for page in 0..PAGES {
             let place = place_of(&run[base + PLACES..], page);
             if let Some(words) = segment.at::<Page>(place) {
-                self.add_page(page, words);
+                self.add_page(page, words, last);
             }
         }
     }
 
-    fn add_page(&mut self, page: usize, words: &Page) {
-        let end = (page + 1) * PAGE_WORDS;
-        if self.buckets.len() < end {
-            self.buckets.resize(end, 0);
+    fn add_page(&mut self, page: usize, words: &Page, (last, count): (usize, u64)) {
+        let start = page * PAGE_WORDS;
+        if self.buckets.len() < start + PAGE_WORDS {
+            self.buckets.resize(start + PAGE_WORDS, 0);
         }
-        for (sum, word) in self.buckets[page * PAGE_WORDS..end].iter_mut().zip(&words.0) {
-            *sum += word.load(Relaxed);
+        for (index, word) in words.0.iter().enumerate() {
+            let stored = word.load(Relaxed);
+            self.buckets[start + index] += if start + index == last { stored.max(count) } else { stored };
         }
     }
 
@@ -249,6 +367,8 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::SegmentOptions;
+    use crate::slot::lane::Run;
     use proptest::prelude::*;
 
     #[test]
@@ -278,7 +398,68 @@ mod tests {
         assert_eq!(bucket_of(f64::MIN_POSITIVE), None);
     }
 
+    #[test]
+    fn nanoseconds_fall_into_the_bucket_of_their_seconds() {
+        // Up to five hours: beyond, a nanosecond is no more than the rounding of a 64-bit float.
+        let near_bounds = (0..BUCKETS).map(|bucket| (upper_bound(bucket) * 1e9) as u64).take_while(|ns| *ns < 1 << 44);
+        let around = near_bounds.flat_map(|ns| ns.saturating_sub(3)..ns + 4);
+        for ns in around.chain(0..100_000).filter(|ns| *ns > 0) {
+            let bucket = any_bucket_of(ns as f64, &NS_STEPS);
+            assert_eq!(Some(bucket), bucket_of(ns as f64 * 1e-9), "{ns}");
+        }
+        assert!(any_bucket_of(0.0, &NS_STEPS) >= BUCKETS);
+        assert!(any_bucket_of(i64::MAX as f64, &NS_STEPS) < BUCKETS);
+    }
+
+    /// A histogram in a run of its own, in a segment that stays.
+    fn in_segment() -> (&'static Segment, &'static View, &'static Page) {
+        let segment = Box::leak(Box::new(Segment::create(&SegmentOptions::default()).unwrap()));
+        let at = segment.alloc(PAGE_BYTES).unwrap();
+        (segment, Box::leak(Box::new(segment.view())), segment.at(at).unwrap())
+    }
+
+    fn read(segment: &Segment, page: &Page) -> Histogram {
+        let mut histogram = Histogram::default();
+        histogram.add(segment, &page.0, 1);
+        histogram
+    }
+
+    #[test]
+    fn a_count_on_its_way_is_counted_once() {
+        let (segment, view, page) = in_segment();
+        let (run, known) = (Run::for_test(page), KnownPages::none());
+        for _ in 0..3 {
+            record_ns(view, run, 1, 1_000, &known);
+        }
+        assert_eq!(read(segment, page).count(), 3, "the last one stands in its word");
+        let last = page.0[1 + LAST].load(Relaxed);
+        settle_last(view, run, 1, &known);
+        assert_eq!(read(segment, page).count(), 3, "now in both places, as when a thread dies in between");
+        page.0[1 + LAST].store(0, Relaxed);
+        assert_eq!(read(segment, page).count(), 3);
+        assert_eq!(last_of(last), (bucket_of(1e-6).unwrap(), 3));
+    }
+
     proptest! {
+        #[test]
+        fn durations_are_counted_as_their_seconds(all in prop::collection::vec(prop::sample::select(
+            vec![0u64, 1, 20, 21, 14_900, 15_000, 1_000_000_000, 1 << 40]), 1..60)) {
+            let (segment, view, page) = in_segment();
+            let known = KnownPages::none();
+            let mut plain = Histogram { buckets: vec![0; BUCKETS], ..Histogram::default() };
+            for ns in all {
+                record_ns(view, Run::for_test(page), 1, ns, &known);
+                match bucket_of(ns as f64 * 1e-9) {
+                    Some(bucket) => plain.buckets[bucket] += 1,
+                    None => plain.zero += 1,
+                }
+                let read = read(segment, page);
+                prop_assert_eq!(read.zero, plain.zero);
+                prop_assert_eq!(&read.buckets[..], &plain.buckets[..read.buckets.len()]);
+                prop_assert_eq!(read.count(), plain.count());
+            }
+        }
+
         #[test]
         fn every_value_lies_in_its_bucket(exponent in -33.0f64..61.0) {
             let value = exponent.exp2();

@@ -6,7 +6,7 @@
 //! token, so a limit of 10¹⁰ bytes a second is kept to better than 1 % by calls of 13 bytes and to 10⁻⁵ by
 //! calls of 10 kB. Costs round up: what is admitted never exceeds the limit.
 
-use crate::word::{Word, update};
+use crate::word::{Word, update, update_if};
 
 const TIME_BITS: u32 = 60;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
@@ -58,9 +58,19 @@ impl Bucket {
     }
 
     /// Takes `cost` tokens at `now` (ns), or says why not.
-    #[inline(always)]
     pub fn take<W: Word>(&self, word: &W, now: u64, cost: u64) -> Result<(), Refusal> {
         update(word, |seen| self.step(seen, now, cost).map(|next| (next, ())))
+    }
+
+    /// Takes one token from a word of these numbers; false when there is none, or the word is another.
+    #[inline(always)]
+    pub fn take_one<W: Word>(&self, word: &W, now: u64) -> bool {
+        let common = |seen: u64| {
+            let next = (self.ahead(seen, now).max(0) as u64).wrapping_add(self.unit);
+            let takes = seen >> TIME_BITS == self.generation && next <= self.tolerance;
+            if takes { Some(self.word(now, next)) } else { None }
+        };
+        update_if(word, common).is_some()
     }
 
     /// Gives `cost` tokens back that were taken and not used. A word of other numbers stays as it is.
@@ -72,7 +82,6 @@ impl Bucket {
     }
 
     /// The word after taking `cost` at `now`.
-    #[inline(always)]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
         let used = self.used(seen, now)?;
         let cost = self.time_of(cost);
@@ -87,7 +96,6 @@ impl Bucket {
     }
 
     /// The time that `cost` tokens take, saturating.
-    #[inline(always)]
     fn time_of(&self, cost: u64) -> u64 {
         if cost == 1 {
             return self.unit;
@@ -260,6 +268,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn one_token_is_taken_as_any_cost(limit in 1u64..1_000_000, burst in 1u64..100, now in 0u64..1 << 60, away in -100i64..100, unit in 0u32..40) {
+            let rule = bucket(limit as f64, burst);
+            let seen = rule.word(now.wrapping_add_signed(away << unit), 0);
+            let (one, any) = (AtomicU64::new(seen), AtomicU64::new(seen));
+            prop_assert_eq!(rule.take_one(&one, now), rule.take(&any, now, 1).is_ok());
+            prop_assert_eq!(one.into_inner(), any.into_inner());
+            for stale in [0, seen ^ 1 << 63] {
+                prop_assert!(!rule.take_one(&AtomicU64::new(stale), now));
+            }
+        }
+
         /// Tokens as exact fractions: tokens(t) = min(burst, tokens + elapsed × limit / per).
         #[test]
         fn agrees_with_a_plain_token_bucket(
