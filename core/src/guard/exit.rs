@@ -112,7 +112,12 @@ impl Guard {
         if permit.observer != 0 {
             self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
         }
-        if held { Ok(()) } else { Err(ErrorKind::Expired) }
+        match held {
+            true => Ok(()),
+            // A runtime that was closed meanwhile reads as zeros.
+            false if !self.is_alive() => Err(ErrorKind::Closed),
+            false => Err(ErrorKind::Expired),
+        }
     }
 
     #[inline(always)]

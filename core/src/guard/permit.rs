@@ -197,9 +197,9 @@ impl Permit {
     /// The state, when the seal is whole.
     pub fn state(&self) -> PermitState {
         match self.seal ^ seal_of(self.guard, self.token) ^ self.start_ns {
-            1 => PermitState::Held,
-            2 => PermitState::Refused,
-            3 => PermitState::Exited,
+            HELD => PermitState::Held,
+            REFUSED => PermitState::Refused,
+            EXITED => PermitState::Exited,
             _ => PermitState::Zeroed,
         }
     }
@@ -213,5 +213,22 @@ pub(super) fn seal_of(guard: *const Guard, token: u64) -> u64 {
 /// The seal in a state, of that part.
 #[inline(always)]
 pub(super) fn seal_in(state: PermitState, seal: u64, start_ns: u64) -> u64 {
-    seal ^ start_ns ^ state as u64
+    seal ^ start_ns ^ state.mark()
+}
+
+/// Marks of the states: far apart, so that a spoilt bit does not make one state another.
+const HELD: u64 = 0xD1B5_4A32_D192_ED03;
+const REFUSED: u64 = 0x8CB9_2BA7_2F3D_8DD7;
+const EXITED: u64 = 0x2545_F491_4F6C_DD1D;
+
+impl PermitState {
+    #[inline(always)]
+    fn mark(self) -> u64 {
+        match self {
+            PermitState::Zeroed => 0,
+            PermitState::Held => HELD,
+            PermitState::Refused => REFUSED,
+            PermitState::Exited => EXITED,
+        }
+    }
 }

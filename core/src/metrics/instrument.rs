@@ -253,9 +253,21 @@ impl Shared {
             return Ok(handle);
         }
         let found = self.find_or_make(kind, what, &labels)?;
+        let overflow = (kind, series_name(what.name, OVERFLOW_LABELS));
+        let shared_by_many = self.instrument(&overflow)?.filter(|handle| handle.found == found);
+        if let Some(handle) = shared_by_many {
+            return Ok(handle);
+        }
+        let key = if self.is_overflow(found, &overflow.1) { overflow } else { key };
         let handle = self.leak_handle(kind, found)?;
         self.remember_instrument(key, handle)?;
         Ok(handle)
+    }
+
+    fn is_overflow(&self, found: Found, name: &str) -> bool {
+        let directory = Directory(self.segment());
+        let locked = self.lock_directory();
+        locked.is_ok() && directory.cell(found.at).is_some_and(|cell| directory.name_text(cell) == name)
     }
 
     fn leak_handle(&'static self, kind: Kind, found: Found) -> Result<&'static Handle> {

@@ -52,6 +52,10 @@ impl Shared {
             Some(found) => found,
             None => self.make_guard(&locked, name)?,
         };
+        let shared_by_many = self.caches()?.guards.get(OVERFLOW_GUARD).copied().filter(|guard| guard.found() == found);
+        if let Some(overflow) = shared_by_many {
+            return Ok(overflow);
+        }
         let guard = Guard::leak(self, found).ok_or_else(full)?;
         self.caches()?.guards.insert(name.into(), guard);
         Ok(guard)
