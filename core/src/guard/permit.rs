@@ -187,7 +187,8 @@ impl Permit {
     /// all permits of the process and guard.
     #[inline(always)]
     pub(super) fn end(&mut self, seal: u64) -> bool {
-        let held = self.seal == seal_in(PermitState::Held, seal, self.start_ns);
+        let whole = seal == seal_of(self.guard, self.token);
+        let held = whole && self.seal == seal_in(PermitState::Held, seal, self.start_ns);
         if held {
             self.seal = seal_in(PermitState::Exited, seal, self.start_ns);
         }
@@ -206,6 +207,7 @@ impl Permit {
 }
 
 /// The part of a seal that is the same for all permits of a process and a guard.
+#[inline(always)]
 pub(super) fn seal_of(guard: *const Guard, token: u64) -> u64 {
     SEAL ^ (guard as u64).rotate_left(8) ^ token.rotate_left(32)
 }
