@@ -8,6 +8,7 @@ use crate::word::{Word, update};
 
 const SINCE_BITS: u32 = 36;
 const SINCE_MASK: u64 = (1 << SINCE_BITS) - 1;
+const GENERATION_AT: u32 = 52;
 const GENERATION_MASK: u64 = (1 << 10) - 1;
 /// Nanoseconds of a unit of `since`, as a power of two.
 const UNIT_BITS: u32 = 16;
@@ -84,7 +85,7 @@ impl Breaker {
         };
         Breaker {
             state,
-            generation: word >> 52 & GENERATION_MASK,
+            generation: generation_of(word),
             out: word >> 44 & 0xFF,
             ok: word >> 36 & 0xFF,
             since: word & SINCE_MASK,
@@ -94,7 +95,7 @@ impl Breaker {
     /// Writes it.
     pub fn word(self) -> u64 {
         (self.state as u64) << 62
-            | (self.generation & GENERATION_MASK) << 52
+            | word_of(self.generation)
             | (self.out & 0xFF) << 44
             | (self.ok & 0xFF) << 36
             | self.since & SINCE_MASK
@@ -164,11 +165,21 @@ impl Breaker {
     }
 }
 
-/// The generation of a breaker that is closed, and so lets pass. **Hot.**
+/// Whether a word is that of a closed breaker, which lets pass. Such a word stays as it is for its whole generation. **Hot.**
 #[inline(always)]
-pub fn closed_generation<W: Word>(word: &W) -> Option<u64> {
-    let seen = word.get();
-    (seen >> 62 == State::Closed as u64).then_some(seen >> 52 & GENERATION_MASK)
+pub fn is_closed(word: u64) -> bool {
+    word >> 62 == State::Closed as u64
+}
+
+/// The generation of a word.
+#[inline(always)]
+pub const fn generation_of(word: u64) -> u64 {
+    word >> GENERATION_AT & GENERATION_MASK
+}
+
+/// A word that is of a generation, and says no more.
+pub fn word_of(generation: u64) -> u64 {
+    (generation & GENERATION_MASK) << GENERATION_AT
 }
 
 /// Asks the breaker for one call. The second value is whether the state changed.

@@ -9,6 +9,7 @@
 //! once, as it is a change of the state word. On the lane that threads beyond the slots share, calls that end
 //! while a bucket turns may also be lost.
 
+use super::state;
 use crate::slot::lane::Count;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -21,8 +22,9 @@ pub const WORDS: usize = 2 * BUCKETS;
 /// Where in a window a moment falls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    tag: u64,
     index: u64,
+    /// A word of the breaker in the generation that is counted for.
+    breaker: u64,
 }
 
 /// Calls of a window.
@@ -42,37 +44,36 @@ pub fn reciprocal(window_ns: u64) -> u64 {
 
 /// The bucket that a thread counted in last: calls that end soon after each other fall into the same one, which
 /// saves the division.
-pub struct LastSlot {
-    index: Cell<u64>,
+pub struct LastBucket {
+    place: Cell<Place>,
+    tag: Cell<u64>,
     slot: Cell<usize>,
 }
 
-impl LastSlot {
-    /// A memory of no bucket yet: bucket 0 is at 0.
-    pub const fn nothing() -> LastSlot {
-        LastSlot { index: Cell::new(0), slot: Cell::new(0) }
-    }
-
-    #[inline(always)]
-    fn of(&self, index: u64) -> usize {
-        if self.index.get() != index { self.turn(index) } else { self.slot.get() }
+impl LastBucket {
+    /// A memory of the first bucket of all.
+    pub const fn first() -> LastBucket {
+        let place = Place { index: 0, breaker: 0 };
+        LastBucket { place: Cell::new(place), tag: Cell::new(place.tag()), slot: Cell::new(0) }
     }
 
     #[cold]
-    fn turn(&self, index: u64) -> usize {
-        let slot = slot(index);
-        self.index.set(index);
-        self.slot.set(slot);
-        slot
+    fn turn(&self, place: Place) {
+        self.place.set(place);
+        self.tag.set(place.tag());
+        self.slot.set(slot(place.index));
     }
 }
 
 impl Place {
-    /// The place of `now` in windows with this reciprocal, in a generation of the breaker.
+    /// The place of `now` in windows with this reciprocal, in the generation that a word of the breaker is of.
     #[inline(always)]
-    pub fn of(now: u64, reciprocal: u64, generation: u64) -> Place {
-        let index = ((u128::from(now) * u128::from(reciprocal)) >> 64) as u64;
-        Place { tag: tag(index, generation), index }
+    pub fn of(now: u64, reciprocal: u64, breaker: u64) -> Place {
+        Place { index: ((u128::from(now) * u128::from(reciprocal)) >> 64) as u64, breaker }
+    }
+
+    const fn tag(self) -> u64 {
+        tag(self.index, state::generation_of(self.breaker))
     }
 }
 
@@ -82,17 +83,19 @@ fn slot(index: u64) -> usize {
 }
 
 /// Generation (10 bits) | index (21 bits) | 1, so that no tag is 0.
-#[inline(always)]
-fn tag(index: u64, generation: u64) -> u64 {
+const fn tag(index: u64, generation: u64) -> u64 {
     (generation & 0x3FF) << 22 | (index & 0x1F_FFFF) << 1 | 1
 }
 
 /// Counts one call that ended, at words `base`.. of the run.
 #[inline(always)]
-pub fn count<'a>(run: impl Count<'a>, last: &LastSlot, base: usize, place: Place, bad: bool) {
-    let at = base + last.of(place.index);
-    if run.word(at).load(Relaxed) >> 32 != place.tag {
-        turn(run, at, place.tag);
+pub fn count<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place, bad: bool) {
+    if last.place.get() != place {
+        last.turn(place);
+    }
+    let at = base + last.slot.get();
+    if run.word(at).load(Relaxed) >> 32 != last.tag.get() {
+        turn(run, at, last.tag.get());
     }
     run.add(at, 1);
     if bad {
@@ -113,7 +116,7 @@ pub fn add_up(window: &[AtomicU64], place: Place, sum: &mut Sum) {
         let at = slot(index);
         let head = window[at].load(Acquire);
         // Generation bits of the current tag, index bits of the bucket's own.
-        let wanted = place.tag & !0x3F_FFFF | tag(index, 0);
+        let wanted = place.tag() & !0x3F_FFFF | tag(index, 0);
         if head >> 32 == wanted {
             sum.calls += head & 0xFFFF_FFFF;
             sum.bad += window[at + 1].load(Relaxed) >> 32;
@@ -164,7 +167,7 @@ mod tests {
     const WINDOW: u64 = 10_000_000_000;
 
     fn place(now: u64, generation: u64) -> Place {
-        Place::of(now, reciprocal(WINDOW), generation)
+        Place::of(now, reciprocal(WINDOW), state::word_of(generation))
     }
 
     fn words() -> Page {
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn slides() {
         let words = words();
-        let (run, last) = (Run::for_test(&words), LastSlot::nothing());
+        let (run, last) = (Run::for_test(&words), LastBucket::first());
         for second in 0..10 {
             count(run, &last, 0, place(second * 1_000_000_000, 0), second % 2 == 0);
         }
@@ -196,16 +199,18 @@ mod tests {
 
     #[test]
     fn the_last_bucket_is_left_with_time() {
-        let last = LastSlot::nothing();
+        let (words, last) = (words(), LastBucket::first());
         for index in [0, 1, 1, 9, 10, 3, 1 << 40, 0] {
-            assert_eq!(last.of(index), slot(index));
+            let place = Place { index, breaker: state::word_of(7) };
+            count(Run::for_test(&words), &last, 0, place, false);
+            assert_eq!((last.slot.get(), last.tag.get()), (slot(index), tag(index, 7)));
         }
     }
 
     #[test]
     fn another_generation_starts_empty() {
         let words = words();
-        let (run, last) = (Run::for_test(&words), LastSlot::nothing());
+        let (run, last) = (Run::for_test(&words), LastBucket::first());
         count(run, &last, 0, place(0, 3), true);
         assert_eq!(sum(&words, place(0, 3)).calls, 1);
         assert_eq!(sum(&words, place(0, 4)).calls, 0);

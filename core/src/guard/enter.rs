@@ -7,9 +7,9 @@
 use super::cell::{EXPIRED, HELD, MAX_RATES, RUN, SHADOWED};
 use super::handle::Guard;
 use super::known::Facts;
-use super::numbers::{Block, Flags};
-use super::permit::{JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
-use super::policy_stage::{Said, key_hash};
+use super::numbers::Block;
+use super::permit::{FOLLOWED, JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
+use super::policy_stage::Said;
 use super::turned_away::{Ended, Taken};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, Admission};
@@ -22,17 +22,21 @@ use crate::runtime::current;
 use crate::slot::lane::{Count, Run};
 use std::sync::atomic::Ordering::*;
 
+/// For the calls and guards that most are: one token, no time limit, no policy, nothing in shadow mode.
+const PLAIN: bool = true;
+/// For any.
+const ANY: bool = false;
+
 impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
     #[inline]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        match self.known() {
-            Some((local, known)) => {
-                let now = self.time_of(ticks(), local);
-                self.pass(known.facts(), known.run(), now, call, permit)
-            }
-            None => self.enter_anew(call, permit),
+        let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
+        let (now, facts) = (local.time_of(ticks()), known.facts());
+        if facts.elaborate() | call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0 {
+            return self.pass::<PLAIN>(facts, known.run(), now, call, permit);
         }
+        self.pass_any(facts, known.run().into(), now, call, permit)
     }
 
     /// Enters on a thread that does not know the guard, or not as it is now.
@@ -43,7 +47,7 @@ impl Guard {
             *permit = Permit::default();
             return Err(NotEntered::Failed(ErrorKind::Closed));
         }
-        self.look_up(|facts, run| self.pass(facts, run, self.now(), call, permit))
+        self.look_up(|facts, run| self.pass_any(facts, run, self.now(), call, permit))
     }
 
     /// Calls `then` with what the calling thread knows of the guard, looked up. It is remembered where the thread's
@@ -52,14 +56,26 @@ impl Guard {
         let local = current(self.shared);
         let run = local.run(self.place, RUN, &self.cell().cell.generation, self.generation);
         match run.own() {
-            Some(own) => then(local.known(self.index.into()).learn(self, own, local.token), run),
+            Some(own) => then(local.known(self.known_at).learn(self, own, local.token), run),
             None => then(&Facts::of(self, local.token), run),
         }
     }
 
+    #[inline(never)]
+    fn pass_any(
+        &'static self,
+        facts: &Facts,
+        run: Run<'static>,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        self.pass::<ANY>(facts, run, now, call, permit)
+    }
+
     /// The pipeline.
     #[inline(always)]
-    fn pass(
+    fn pass<const KIND: bool>(
         &'static self,
         facts: &Facts,
         run: impl Count<'static> + Into<Run<'static>>,
@@ -67,76 +83,73 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let (numbers, flags, cost) = (facts.numbers(), facts.flags(), call.cost.max(1));
+        let (flags, cost) = (facts.flags(), if KIND == PLAIN { 1 } else { call.cost.max(1) });
+        let (mut deadline_ns, mut marks, mut breaker) = (0, facts.marks(), 0);
         let start = Taken::nothing(self, facts, run.into(), now, cost);
 
-        let Some(deadline_ns) = deadline(numbers.timeout_ns(), call, now) else {
-            return start.turn_away(Ended::by(Stage::Deadline), call, permit);
-        };
-        permit.deadline_ns = deadline_ns;
-        let mut marks = Marks::of(self.index, call.criticality as u8);
-        if flags.has_breaker() {
-            marks = match state::closed_generation(&self.cell().hot.breaker) {
-                Some(generation) => marks.judged(generation, JUDGED),
-                None => match self.ask_open_breaker(numbers, run.into(), flags.breaker(), now) {
-                    Ok((generation, flags)) => marks.judged(generation, flags),
-                    Err(ended) => return start.turn_away(ended, call, permit),
-                },
-            };
+        if KIND == ANY {
+            match deadline(facts.numbers().timeout_ns(), call, now) {
+                Some(at) => deadline_ns = at,
+                None => return start.turn_away(Ended::by(Stage::Deadline), call, permit),
+            }
         }
-        (permit.wait_ns, permit.route, permit.observer, permit.key_hash) = (0, 0, 0, 0);
-        if flags.has_policy() {
-            match self.ask_policy(numbers, run.into(), call, now, deadline_ns) {
-                Said::Go(go) => permit.follow(&go, key_hash(call.key)),
-                Said::Deny { ended, observer } => {
-                    return Taken { marks, observer, ..start }.turn_away(ended, call, permit);
+        permit.deadline_ns = deadline_ns;
+        if flags.has_breaker() {
+            breaker = self.cell().hot.breaker.load(Acquire);
+            if !state::is_closed(breaker) {
+                match self.ask_open_breaker(facts, run.into(), now) {
+                    Ok(judged) => (marks, breaker) = judged,
+                    Err(ended) => return start.turn_away(ended, call, permit),
                 }
             }
         }
-        let epoch = match facts.epoch() {
-            Some(epoch) => epoch,
-            None => self.epoch(numbers, now),
+        let start = Taken { marks, breaker, ..start };
+        (permit.wait_ns, permit.route) = (0, 0);
+        if KIND == ANY && flags.has_policy() {
+            match self.ask_policy(facts.numbers(), run.into(), call, now, deadline_ns) {
+                Said::Go(go) => permit.follow(&go, call.key, cost),
+                Said::Deny { ended, observer } => return Taken { observer, ..start }.turn_away(ended, call, permit),
+            }
+            marks = marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+        }
+        let observer = if KIND == ANY && flags.has_policy() { permit.followed.observer } else { 0 };
+        let start = Taken { observer, ..start };
+        let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
+            return start.turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
-        let Some(place) = self.take_place(run, facts.limit(), epoch) else {
-            let taken = Taken { marks, observer: permit.observer, ..start };
-            return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);
-        };
-        if flags.concurrency() == Mode::Shadow && place.inflight > numbers.limit() {
+        if KIND == ANY && flags.concurrency() == Mode::Shadow && place.inflight > facts.numbers().limit() {
             shadowed(run.into(), Stage::Concurrency);
         }
         if flags.has_rates()
-            && !self.take_one_token(numbers, flags, now, cost)
-            && let Err((rates, refusal)) = self.take_tokens(numbers, run.into(), now, cost)
+            && !(KIND == PLAIN && facts.rate().take(&self.cell().hot.rates[0], now))
+            && let Err((rates, refusal)) = self.take_tokens(facts.numbers(), run.into(), now, cost)
         {
-            let taken = Taken { marks, observer: permit.observer, place: Some(place.epoch), rates, ..start };
-            return taken.refused_by_rate(refusal, call, permit);
+            return Taken { place: Some(place.epoch), rates, ..start }.refused_by_rate(refusal, call, permit);
         }
-        if !start.is_current() {
-            let (place, rates) = (Some(place.epoch), MAX_RATES);
-            let taken = Taken { marks, observer: permit.observer, place, rates, ..start };
+        if !self.is_as(facts) {
+            let taken = Taken { place: Some(place.epoch), rates: MAX_RATES, ..start };
             return taken.turn_away(Ended::Again, call, permit);
         }
-        (permit.guard, permit.token) = (self, facts.token());
-        (permit.start_ns, permit.cost) = (now, cost);
+        (permit.guard, permit.token, permit.start_ns) = (self, facts.token(), now);
         (permit.retry_after_ns, permit.reason) = (0, 0);
-        permit.marks = marks.placed(place.epoch);
+        (permit.marks, permit.epoch, permit.breaker) = (marks, place.epoch, breaker);
         permit.seal = seal_in(PermitState::Held, facts.seal(), now);
         Ok(())
     }
 
-    /// The breaker's generation, and whether the call is judged and a probe.
+    /// The marks of a call that may pass, and a word of the breaker's generation.
     #[cold]
-    fn ask_open_breaker(&self, numbers: &Block, run: Run<'_>, mode: Mode, now: u64) -> Result<(u64, u64), Ended> {
-        let (admission, _) = state::admit(&self.cell().hot.breaker, &numbers.timing(), now);
+    fn ask_open_breaker(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
+        let (admission, _) = state::admit(&self.cell().hot.breaker, &facts.numbers().timing(), now);
         match admission {
-            Admission::Pass(generation) => Ok((generation, JUDGED)),
-            Admission::Probe(generation) => Ok((generation, JUDGED | PROBE)),
-            Admission::Refuse(retry_after_ns) if mode == Mode::Enforce => {
+            Admission::Pass(generation) => Ok((facts.marks(), state::word_of(generation))),
+            Admission::Probe(generation) => Ok((facts.marks().with(PROBE), state::word_of(generation))),
+            Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
             Admission::Refuse(_) => {
                 shadowed(run, Stage::Breaker);
-                Ok((0, 0))
+                Ok((facts.marks().without(JUDGED), 0))
             }
         }
     }
@@ -155,15 +168,6 @@ impl Guard {
             None => unmark(run),
         }
         taken
-    }
-
-    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
-    #[inline(always)]
-    fn take_one_token(&self, numbers: &Block, flags: Flags, now: u64, cost: u64) -> bool {
-        flags.rates() == 1
-            && cost == 1
-            && numbers.rate_mode(0) == Mode::Enforce
-            && numbers.bucket(0).take_one(&self.cell().hot.rates[0], now)
     }
 
     /// Takes what the call costs of every limit; Err tells which refused.
@@ -232,10 +236,14 @@ fn unmark<'a>(run: impl Count<'a>) {
 /// Gives a place in flight back; false when `max_hold` had done so.
 #[inline(always)]
 pub(super) fn give_place_back<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
-    let seen = mark_pending(run);
-    match fixed::give_back(&guard.cell().hot.concurrency, epoch) {
+    let (seen, word) = (mark_pending(run), &guard.cell().hot.concurrency);
+    if fixed::give_back_alone(word, epoch) {
+        settle(run, seen, |word| Held::minus_one(word, epoch));
+        return true;
+    }
+    match fixed::give_back(word, epoch) {
         Some(now) => {
-            settle(run, seen, |word| Held::minus_one(word, now, epoch));
+            settle(run, seen, |word| Held::minus_one_across(word, now, epoch));
             true
         }
         None => {

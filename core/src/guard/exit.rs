@@ -5,10 +5,10 @@ use super::enter::give_place_back;
 use super::handle::Guard;
 use super::known::{Facts, Known};
 use super::numbers::Block;
-use super::permit::{Marks, Permit, PermitState};
+use super::permit::{FOLLOWED, JUDGED, PROBE, Permit, PermitState};
 use super::turned_away::record_of;
 use super::{Outcome, cell};
-use crate::breaker::state::{self, Breaker, ProbeEnd};
+use crate::breaker::state::{self, ProbeEnd};
 use crate::breaker::window::{self, Place, Sum, Verdict};
 use crate::clock::ticks;
 use crate::error::ErrorKind;
@@ -34,8 +34,8 @@ impl Permit {
         let ticks = ticks();
         match self.known() {
             // What the permit says is believed once its seal is as this process makes it for that guard.
-            Some((guard, local, known)) if self.end(known.facts().seal()) => {
-                guard.exit(known.facts(), known.run(), guard.time_of(ticks, local), self, outcome)
+            Some((guard, local, known)) if self.end(known.facts().token(), known.facts().seal()) => {
+                guard.exit(known.facts(), known.run(), local.time_of(ticks), self, outcome)
             }
             _ => self.exit_anew(outcome),
         }
@@ -45,9 +45,8 @@ impl Permit {
     #[inline(always)]
     fn known(&self) -> Option<(&'static Guard, &'static Local, &'static Known)> {
         let local = latest()?;
-        let known = local.known(self.marks.index());
-        let guard = known.guard().filter(|_| known.is_of(self.guard))?;
-        guard.is_as(known).then_some((guard, local, known))
+        let known = local.known(self.marks.known_at());
+        known.of(self.guard, local.changes()).map(|guard| (guard, local, known))
     }
 
     #[cold]
@@ -100,17 +99,20 @@ impl Guard {
         permit: &mut Permit,
         outcome: Outcome,
     ) -> Result<(), ErrorKind> {
-        let held = give_place_back(self, run, permit.marks.epoch());
-        let duration = now.saturating_sub(permit.start_ns.saturating_add(permit.wait_ns));
-        if permit.marks.is_judged() {
-            self.tell_breaker(facts, run, permit.marks, outcome, now);
+        let (marks, mut started) = (permit.marks, permit.start_ns);
+        let held = give_place_back(self, run, permit.epoch);
+        if marks.has(PROBE) {
+            self.end_probe(facts.numbers(), permit.breaker, outcome, now);
+        } else if marks.has(JUDGED) && facts.flags().has_breaker() && outcome.is_judged() {
+            self.tell_breaker(facts, run, permit.breaker, outcome, now);
         }
         run.add(CALLS + outcome as usize, 1);
-        if outcome != Outcome::Cancelled {
-            histogram::record_ns(&self.view, run, LATENCY, duration, &facts.pages);
+        if marks.has(FOLLOWED) {
+            started = started.saturating_add(permit.wait_ns);
+            self.tell_observer(permit, outcome, now.saturating_sub(started));
         }
-        if permit.observer != 0 {
-            self.tell_policy(permit.observer, &record_of(permit), outcome as u8, duration);
+        if outcome != Outcome::Cancelled {
+            histogram::record_ns(&self.view, run, LATENCY, now.saturating_sub(started), &facts.latency);
         }
         match held {
             true => Ok(()),
@@ -120,61 +122,63 @@ impl Guard {
         }
     }
 
-    #[inline(always)]
-    fn tell_breaker<'a>(&self, facts: &Facts, run: impl Count<'a>, marks: Marks, outcome: Outcome, now: u64) {
-        let (numbers, generation) = (facts.numbers(), marks.breaker_generation());
-        if marks.is_probe() {
-            return self.end_probe(numbers, generation, outcome, now);
+    #[cold]
+    fn tell_observer(&self, permit: &Permit, outcome: Outcome, duration: u64) {
+        let observer = permit.followed.observer;
+        if observer != 0 {
+            self.tell_policy(observer, &record_of(permit), outcome as u8, duration);
         }
+    }
+
+    /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
+    #[inline(always)]
+    fn tell_breaker<'a>(&self, facts: &Facts, run: impl Count<'a>, breaker: u64, outcome: Outcome, now: u64) {
         let hot = &self.cell().hot;
-        let current = Breaker::of(hot.breaker.load(Relaxed)).generation;
-        if !outcome.is_judged() || current != generation || !facts.flags().has_breaker() {
+        let current = hot.breaker.load(Relaxed);
+        if current != breaker && state::generation_of(current) != state::generation_of(breaker) {
             return;
         }
-        let place = Place::of(now, numbers.window(), generation);
-        window::count(run, &facts.slot, WINDOW, place, outcome.is_bad());
+        let place = Place::of(now, facts.window(), breaker);
+        window::count(run, &facts.bucket, WINDOW, place, outcome.is_bad());
         if outcome.is_bad() {
-            return self.judge_failure(numbers, generation, place, now);
-        }
-        let (consecutive, watch) = (hot.consecutive.load(Relaxed), hot.watch.load(Relaxed));
-        if consecutive & 0xFFFF_FFFF | watch != 0 {
-            self.end_failures(numbers, generation, place, now);
+            self.judge_failure(facts.numbers(), breaker, place, now);
+        } else if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+            self.end_failures(facts.numbers(), breaker, place, now);
         }
     }
 
     /// A call went well after others that had not.
     #[cold]
-    fn end_failures(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+    fn end_failures(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
         let hot = &self.cell().hot;
-        if hot.consecutive.load(Relaxed) & 0xFFFF_FFFF != 0 {
-            hot.consecutive.store(generation << 32, Relaxed);
-        }
-        if hot.watch.load(Relaxed) == generation + 1 {
-            self.judge_window(numbers, generation, place, now);
+        hot.consecutive.store(0, Relaxed);
+        if hot.watch.load(Relaxed) == state::generation_of(breaker) + 1 {
+            self.judge_window(numbers, breaker, place, now);
         }
     }
 
     #[cold]
-    fn end_probe(&self, numbers: &Block, generation: u64, outcome: Outcome, now: u64) {
+    fn end_probe(&self, numbers: &Block, breaker: u64, outcome: Outcome, now: u64) {
         let end = match (outcome.is_judged(), outcome.is_bad()) {
             (false, _) => ProbeEnd::Unjudged,
             (true, true) => ProbeEnd::Failed,
             (true, false) => ProbeEnd::Passed,
         };
-        let timing = numbers.timing();
+        let (timing, generation) = (numbers.timing(), state::generation_of(breaker));
         let word = &self.cell().hot.breaker;
         state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
     }
 
     #[cold]
-    fn judge_failure(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+    fn judge_failure(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
+        let generation = state::generation_of(breaker);
         let in_a_row = self.count_in_a_row(generation);
         let most = numbers.consecutive();
         if most != 0 && in_a_row >= most {
             return self.trip(generation, now);
         }
         if numbers.threshold().ratio != 0 {
-            self.judge_window(numbers, generation, place, now);
+            self.judge_window(numbers, breaker, place, now);
         }
     }
 
@@ -189,13 +193,13 @@ impl Guard {
     /// Sums the slots' windows and opens when they are bad. The fence puts our own count before the sum, so that of
     /// two calls that end at once at least one sees both.
     #[cold]
-    fn judge_window(&self, numbers: &Block, generation: u64, place: Place, now: u64) {
+    fn judge_window(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
         fence(SeqCst);
         let mut sum = Sum::default();
         each_run(self.shared.segment(), self.place, RUN, self.generation, |_, run| {
             window::add_up(&run[WINDOW..WINDOW + window::WORDS], place, &mut sum);
         });
-        let watch = &self.cell().hot.watch;
+        let (watch, generation) = (&self.cell().hot.watch, state::generation_of(breaker));
         match numbers.threshold().judge(sum) {
             Verdict::Bad => self.trip(generation, now),
             Verdict::Undecided => watch.store(generation + 1, Relaxed),

@@ -1,7 +1,7 @@
 //! A process's handle to a guard: resolved once, never unmapped.
 
 use super::cell::GuardCell;
-use super::known::Known;
+use super::known::{Facts, Known, known_at};
 use super::numbers::{Block, NO_RULES};
 use super::policy_stage::Bound;
 use crate::runtime::{Local, Shared, latest};
@@ -24,7 +24,7 @@ pub struct Guard {
     pub(super) generation: u32,
     pub(super) place: RunPlace,
     /// Where threads remember it.
-    pub(super) index: u16,
+    pub(super) known_at: u16,
     /// The generation until the handle ends, then [`ENDED`].
     life: AtomicU32,
     /// [`LIVE`] until the handle ends: what is not a guard will hardly say so.
@@ -51,7 +51,7 @@ impl Guard {
             cell,
             generation: found.generation,
             place: RunPlace(cell.cell.run.load(Relaxed)),
-            index: INDICES.fetch_add(1, Relaxed) as u16,
+            known_at: known_at(INDICES.fetch_add(1, Relaxed)),
             life: AtomicU32::new(found.generation),
             mark: AtomicU64::new(LIVE),
             bound: AtomicPtr::new(null_mut()),
@@ -68,13 +68,8 @@ impl Guard {
 
     /// Whether the runtime is open and the guard stands.
     pub fn is_alive(&self) -> bool {
-        self.mark.load(Acquire) == LIVE && self.stands()
-    }
-
-    /// The same of what surely is a guard.
-    #[inline(always)]
-    pub(super) fn stands(&self) -> bool {
-        self.cell().cell.generation.load(Acquire) == self.life.load(Acquire)
+        let stands = || self.cell().cell.generation.load(Acquire) == self.life.load(Acquire);
+        self.mark.load(Acquire) == LIVE && stands()
     }
 
     /// Ends the handle: what is called with it from now on answers `Closed`.
@@ -87,33 +82,35 @@ impl Guard {
     #[inline(always)]
     pub(super) fn known(&'static self) -> Option<(&'static Local, &'static Known)> {
         let local = latest()?;
-        let known = local.known(self.index.into());
-        (known.is_of(self) && self.is_as(known)).then_some((local, known))
+        let known = local.known(self.known_at);
+        known.of(self, local.changes()).map(|_| (local, known))
     }
 
-    /// Whether what a thread remembers of it is still true.
+    /// Whether what is known of it is still true.
     #[inline(always)]
-    pub(super) fn is_as(&self, known: &Known) -> bool {
-        self.stands() && self.turn() == known.facts().turn()
+    pub(super) fn is_as(&self, facts: &Facts) -> bool {
+        self.changes() == facts.changes() || self.is_as_ever(facts)
+    }
+
+    /// The same where something has changed in the segment.
+    #[cold]
+    fn is_as_ever(&self, facts: &Facts) -> bool {
+        self.is_alive() && facts.numbers().tag() == facts.tag()
     }
 
     pub(crate) fn found(&self) -> Found {
         self.found
     }
 
-    /// The rules' turn.
+    /// How much has changed in the segment: see [`crate::segment::header::Header`].
     #[inline(always)]
-    pub(super) fn turn(&self) -> u64 {
-        self.view.header().rules_turn.load(Acquire)
+    pub(super) fn changes(&self) -> u64 {
+        self.view.header().changes.load(Acquire)
     }
 
     /// The numbers in force.
     pub(super) fn numbers(&self) -> &Block {
-        self.numbers_at(self.turn())
-    }
-
-    /// The numbers of a turn.
-    pub(super) fn numbers_at(&self, turn: u64) -> &Block {
+        let turn = self.view.header().rules_turn.load(Acquire);
         let at = self.cell().cell.words[(turn & 1) as usize].load(Acquire);
         match self.view.at::<Block>(at as u32) {
             Some(block) => block,
@@ -124,12 +121,6 @@ impl Guard {
     /// Now, in ns.
     pub(super) fn now(&self) -> u64 {
         self.view.header().clock.now()
-    }
-
-    /// The time, in ns, of a reading of the counter, by the thread's own copy of the clock's anchor.
-    #[inline(always)]
-    pub(super) fn time_of(&self, ticks: u64, local: &Local) -> u64 {
-        self.view.header().clock.at(ticks, &local.anchor)
     }
 
     /// The epoch that permits given at `now` belong to. Each life of a cell begins elsewhere, so that a late exit of

@@ -1,52 +1,71 @@
 //! What a thread remembers of a guard, so that a call need not look it all up again.
 //!
-//! A memory is the thread's own. It is good as long as the guard stands in the same life and the rules have had no turn
-//! since: every call looks at both.
+//! A memory is the thread's own. It is good as long as nothing has changed that it is of: new rules and guards that are
+//! retired count the segment's `changes` up, and every call looks at that one word.
 
-use super::cell::RUN;
+use super::cell::{LATENCY, RUN};
 use super::handle::Guard;
 use super::numbers::{Block, Flags, NO_RULES};
-use super::permit;
-use crate::breaker::window::LastSlot;
+use super::permit::{self, JUDGED, Marks};
+use crate::breaker::window::LastBucket;
 use crate::concurrency::fixed::MAX_LIMIT;
-use crate::metrics::histogram::KnownPages;
+use crate::metrics::histogram::Remembered;
+use crate::rate::token_bucket::One;
 use crate::rules::Mode;
 use crate::slot::lane::Own;
 use std::cell::Cell;
 use std::ptr::{from_ref, null};
 use std::sync::atomic::AtomicU64;
 
+/// Guards that a thread remembers.
+pub const GUARDS: usize = 64;
+
 /// A thread's memory of one guard.
-#[repr(align(64))]
+#[repr(align(512))]
 pub struct Known {
-    /// Whose it is; null: nobody's.
+    /// Whose it is.
     guard: Cell<*const Guard>,
     run: Cell<Own<'static, RUN>>,
     facts: Facts,
 }
 
+const _: () = assert!(size_of::<Known>() == 512);
+
 /// What a call has to know of its guard.
 pub(super) struct Facts {
-    /// The rules' turn at which the numbers were looked up.
-    turn: Cell<u64>,
+    /// The changes of the segment up to which it holds.
+    changes: Cell<u64>,
     numbers: Cell<&'static Block>,
     tag: Cell<u64>,
     flags: Cell<Flags>,
+    /// Not 0: there is more to the rules than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    elaborate: Cell<u64>,
     limit: Cell<u64>,
     epoch: Cell<u64>,
     token: Cell<u64>,
     seal: Cell<u64>,
+    marks: Cell<Marks>,
+    /// The first rate limit.
+    rate: Cell<One>,
+    window: Cell<u64>,
     /// Where its window was counted in last.
-    pub(super) slot: LastSlot,
+    pub(super) bucket: LastBucket,
     /// Where its durations are counted.
-    pub(super) pages: KnownPages,
+    pub(super) latency: Remembered,
 }
 
 /// In place of an epoch: time changes it.
 const TIMED: u64 = u64::MAX;
+/// In place of a number of changes: no segment has had so many, and a closed one is all zeros.
+const NEVER: u64 = u64::MAX;
 
 /// The run of nobody.
 static NOWHERE: [AtomicU64; RUN] = [const { AtomicU64::new(0) }; RUN];
+
+/// Where threads remember the guard of an index.
+pub(super) fn known_at(index: u32) -> u16 {
+    (index as usize % GUARDS * size_of::<Known>()) as u16
+}
 
 impl Known {
     /// A memory of nothing.
@@ -60,21 +79,17 @@ impl Known {
         self.guard.set(null());
         self.run.set(run);
         self.facts.learn(guard, token);
+        self.facts.latency.learn(&guard.view, run, LATENCY);
         self.guard.set(from_ref(guard));
         &self.facts
     }
 
-    /// Whether it is of the guard at this address, whatever is there.
+    /// The guard, when it is of the one at this address, whatever is there, and nothing has changed since.
     #[inline(always)]
-    pub(super) fn is_of(&self, guard: *const Guard) -> bool {
-        self.guard.get() == guard
-    }
-
-    /// The guard that it is of.
-    #[inline(always)]
-    pub(super) fn guard(&self) -> Option<&'static Guard> {
-        // SAFETY: null or a handle, and handles are never unmapped.
-        unsafe { self.guard.get().as_ref() }
+    pub(super) fn of(&self, guard: *const Guard, changes: u64) -> Option<&'static Guard> {
+        let known = self.guard.get() == guard && self.facts.changes.get() == changes;
+        // SAFETY: it was learnt of a handle, and handles are never unmapped.
+        known.then(|| unsafe { &*guard })
     }
 
     /// The guard's run in the thread's own lane.
@@ -93,16 +108,20 @@ impl Known {
 impl Facts {
     const fn none() -> Facts {
         Facts {
-            turn: Cell::new(0),
+            changes: Cell::new(NEVER),
             numbers: Cell::new(&NO_RULES),
             tag: Cell::new(0),
             flags: Cell::new(Flags::NONE),
+            elaborate: Cell::new(1),
             limit: Cell::new(0),
             epoch: Cell::new(TIMED),
             token: Cell::new(0),
             seal: Cell::new(0),
-            slot: LastSlot::nothing(),
-            pages: KnownPages::none(),
+            marks: Cell::new(Marks::of(0)),
+            rate: Cell::new(One::NEVER),
+            window: Cell::new(0),
+            bucket: LastBucket::first(),
+            latency: Remembered::nothing(),
         }
     }
 
@@ -114,33 +133,37 @@ impl Facts {
     }
 
     fn learn(&self, guard: &'static Guard, token: u64) {
-        self.turn.set(guard.turn());
-        let numbers = guard.numbers_at(self.turn.get());
+        // First of all, so that what changes while the rest is read voids it.
+        self.changes.set(guard.changes());
+        let numbers = guard.numbers();
+        let flags = numbers.flags();
         self.numbers.set(numbers);
         self.tag.set(numbers.tag());
-        self.flags.set(numbers.flags());
-        let enforced = numbers.flags().concurrency() == Mode::Enforce;
+        self.flags.set(flags);
+        let enforced = flags.concurrency() == Mode::Enforce;
         self.limit.set(if enforced { numbers.limit() } else { u64::MAX }.min(MAX_LIMIT.into()));
         self.epoch.set(if numbers.hold().passes() { TIMED } else { guard.epoch(numbers, 0) });
+        self.elaborate.set(u64::from(!numbers.are_plain() || numbers.hold().passes()));
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
-        self.pages.forget();
+        self.marks.set(Marks::of(guard.known_at).with(if flags.has_breaker() { JUDGED } else { 0 }));
+        self.rate.set(numbers.bucket(0).one());
+        self.window.set(numbers.window());
     }
 
-    /// The rules' turn at which it was learnt.
+    /// The changes of the segment up to which it holds.
     #[inline(always)]
-    pub(super) fn turn(&self) -> u64 {
-        self.turn.get()
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.get()
     }
 
-    /// The numbers in force then.
+    /// The numbers in force.
     #[inline(always)]
     pub(super) fn numbers(&self) -> &'static Block {
         self.numbers.get()
     }
 
     /// The tag that those had.
-    #[inline(always)]
     pub(super) fn tag(&self) -> u64 {
         self.tag.get()
     }
@@ -151,16 +174,25 @@ impl Facts {
         self.flags.get()
     }
 
+    /// 0, unless there is more to the rules than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    #[inline(always)]
+    pub(super) fn elaborate(&self) -> u64 {
+        self.elaborate.get()
+    }
+
     /// The concurrency limit that refuses; as good as none where there is none.
     #[inline(always)]
     pub(super) fn limit(&self) -> u64 {
         self.limit.get()
     }
 
-    /// The epoch of permits, where time does not change it.
+    /// The epoch of permits at `now`.
     #[inline(always)]
-    pub(super) fn epoch(&self) -> Option<u64> {
-        Some(self.epoch.get()).filter(|&epoch| epoch != TIMED)
+    pub(super) fn epoch(&self, guard: &Guard, now: u64) -> u64 {
+        match self.epoch.get() {
+            TIMED => guard.epoch(self.numbers(), now),
+            epoch => epoch,
+        }
     }
 
     /// The process's token.
@@ -173,5 +205,23 @@ impl Facts {
     #[inline(always)]
     pub(super) fn seal(&self) -> u64 {
         self.seal.get()
+    }
+
+    /// What the marks of its permits have in common.
+    #[inline(always)]
+    pub(super) fn marks(&self) -> Marks {
+        self.marks.get()
+    }
+
+    /// The first rate limit, for calls that cost one token.
+    #[inline(always)]
+    pub(super) fn rate(&self) -> One {
+        self.rate.get()
+    }
+
+    /// The reciprocal of the breaker's window.
+    #[inline(always)]
+    pub(super) fn window(&self) -> u64 {
+        self.window.get()
     }
 }

@@ -154,6 +154,14 @@ impl Block {
         Flags(self.word(0))
     }
 
+    /// Whether there is no more to them than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    pub fn are_plain(&self) -> bool {
+        let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
+        let rate = flags.rates() == 0 || flags.rates() == 1 && self.rate_mode(0) == Mode::Enforce;
+        let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
+        stages && rate && self.timeout_ns() == 0
+    }
+
     /// Mode of the breaker.
     pub fn breaker_mode(&self) -> Mode {
         self.flags().breaker()

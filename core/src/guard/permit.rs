@@ -2,7 +2,7 @@
 //! so that garbage, zeros and used permits are told from one that holds something.
 
 use super::handle::Guard;
-use super::policy_stage::Go;
+use super::policy_stage::{Go, key_hash};
 
 /// The life of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +27,28 @@ pub struct Permit {
     pub(super) guard: *const Guard,
     pub(super) token: u64,
     pub(super) start_ns: u64,
+    pub(super) marks: Marks,
+    /// The epoch of its place in flight.
+    pub(super) epoch: u64,
+    /// A word of the breaker in the generation that judges the call.
+    pub(super) breaker: u64,
     pub(super) deadline_ns: u64,
     pub(super) wait_ns: u64,
     pub(super) retry_after_ns: u64,
+    pub(super) reason: u32,
+    pub(super) route: u32,
+    pub(super) followed: Followed,
+    pub(super) spare: [u64; 2],
+}
+
+/// What a policy's observer is told at the end. It means something where the marks say [`FOLLOWED`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Followed {
+    /// The policy generation that wants to hear of the call; 0: none does.
     pub(super) observer: u64,
     pub(super) key_hash: u64,
     pub(super) cost: u64,
-    pub(super) reason: u32,
-    pub(super) route: u32,
-    pub(super) marks: Marks,
-    pub(super) spare: [u64; 4],
 }
 
 const _: () = assert!(size_of::<Permit>() == 128);
@@ -44,35 +56,41 @@ const _: () = assert!(size_of::<Permit>() == 128);
 // SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
 unsafe impl Send for Permit {}
 
-/// What is short, in one word: the guard's index (16 bits) | hold epoch (16) | breaker generation (16) | stage (8) |
-/// [`JUDGED`], [`PROBE`] (4) | criticality (4).
+/// What is short, in one word: where threads remember the guard (16 bits) | stage that refused (8) | criticality (8) |
+/// [`JUDGED`], [`PROBE`], [`FOLLOWED`].
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
 
-const EPOCH_AT: u32 = 16;
-const GENERATION_AT: u32 = 32;
-const STAGE_AT: u32 = 48;
-const FLAGS_AT: u32 = 56;
-const CRITICALITY_AT: u32 = 60;
+const STAGE_AT: u32 = 16;
+const CRITICALITY_AT: u32 = 24;
+/// The breaker judges this call.
+pub(super) const JUDGED: u64 = 1 << 32;
+/// The call is a half-open probe.
+pub(super) const PROBE: u64 = 1 << 33;
+/// A policy was asked, and what it said is in the permit.
+pub(super) const FOLLOWED: u64 = 1 << 34;
 
 impl Marks {
-    /// Of a call whose breaker's part is not known yet.
-    #[inline(always)]
-    pub(super) fn of(index: u16, criticality: u8) -> Marks {
-        Marks(u64::from(index) | u64::from(criticality) << CRITICALITY_AT)
+    /// Of a call on a guard that threads remember there.
+    pub(super) const fn of(known_at: u16) -> Marks {
+        Marks(known_at as u64)
     }
 
-    /// The same of one that the breaker judges: in this generation, with these flags.
+    /// The same with flags.
     #[inline(always)]
-    pub(super) fn judged(self, generation: u64, flags: u64) -> Marks {
-        Marks(self.0 | generation << GENERATION_AT | flags << FLAGS_AT)
+    pub(super) const fn with(self, flags: u64) -> Marks {
+        Marks(self.0 | flags)
     }
 
-    /// The same of one that has its place in flight.
-    #[inline(always)]
-    pub(super) fn placed(self, epoch: u64) -> Marks {
-        Marks(self.0 | epoch << EPOCH_AT)
+    /// The same without them.
+    pub(super) const fn without(self, flags: u64) -> Marks {
+        Marks(self.0 & !flags)
+    }
+
+    /// The same of a call that matters so much.
+    pub(super) fn of_criticality(self, criticality: u8) -> Marks {
+        Marks(self.0 | u64::from(criticality) << CRITICALITY_AT)
     }
 
     /// Of a call that a stage refused.
@@ -81,32 +99,17 @@ impl Marks {
     }
 
     #[inline(always)]
-    pub(super) fn index(self) -> usize {
-        (self.0 & 0xFFFF) as usize
+    pub(super) fn known_at(self) -> u16 {
+        self.0 as u16
     }
 
     #[inline(always)]
-    pub(super) fn epoch(self) -> u64 {
-        self.0 >> EPOCH_AT & 0xFFFF
-    }
-
-    #[inline(always)]
-    pub(super) fn breaker_generation(self) -> u64 {
-        self.0 >> GENERATION_AT & 0xFFFF
-    }
-
-    #[inline(always)]
-    pub(super) fn is_judged(self) -> bool {
-        self.0 >> FLAGS_AT & JUDGED != 0
-    }
-
-    #[inline(always)]
-    pub(super) fn is_probe(self) -> bool {
-        self.0 >> FLAGS_AT & PROBE != 0
+    pub(super) fn has(self, flags: u64) -> bool {
+        self.0 & flags != 0
     }
 
     pub(super) fn criticality(self) -> u16 {
-        (self.0 >> CRITICALITY_AT) as u16
+        u16::from((self.0 >> CRITICALITY_AT) as u8)
     }
 
     fn stage(self) -> u8 {
@@ -118,10 +121,6 @@ impl Marks {
 const AGAIN: u64 = u64::from_le_bytes(*b"tg_again");
 /// Makes zeros no seal.
 const SEAL: u64 = 0x9E37_79B9_7F4A_7C15;
-/// The breaker judges this call.
-pub(super) const JUDGED: u64 = 1;
-/// The call is a half-open probe.
-pub(super) const PROBE: u64 = 2;
 
 impl Default for Permit {
     #[inline(always)]
@@ -162,10 +161,11 @@ impl Permit {
         self.route
     }
 
-    /// Goes on as a policy said.
-    pub(super) fn follow(&mut self, go: &Go, key_hash: u64) {
-        (self.wait_ns, self.route, self.observer) = (go.wait_ns, go.route, go.observer);
-        self.key_hash = if go.observer == 0 { 0 } else { key_hash };
+    /// Notes what a policy said.
+    pub(super) fn follow(&mut self, go: &Go, key: &[u8], cost: u64) {
+        (self.wait_ns, self.route) = (go.wait_ns, go.route);
+        let key_hash = if go.observer == 0 { 0 } else { key_hash(key) };
+        self.followed = Followed { observer: go.observer, key_hash, cost };
     }
 
     /// How often this enter has begun again, on a permit that is not sealed yet.
@@ -183,12 +183,11 @@ impl Permit {
         self.seal = seal_in(state, seal_of(self.guard, self.token), self.start_ns);
     }
 
-    /// Makes a held permit an exited one, and tells whether it was held. `seal` is the part that is the same for
-    /// all permits of the process and guard.
+    /// Makes a held permit of the guard that it names an exited one, and tells whether it was held. Token and seal
+    /// are what all permits of the process and guard have in common.
     #[inline(always)]
-    pub(super) fn end(&mut self, seal: u64) -> bool {
-        let whole = seal == seal_of(self.guard, self.token);
-        let held = whole && self.seal == seal_in(PermitState::Held, seal, self.start_ns);
+    pub(super) fn end(&mut self, token: u64, seal: u64) -> bool {
+        let held = self.token == token && self.seal == seal_in(PermitState::Held, seal, self.start_ns);
         if held {
             self.seal = seal_in(PermitState::Exited, seal, self.start_ns);
         }

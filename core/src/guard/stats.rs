@@ -70,7 +70,7 @@ impl GuardStats {
         self.expired += run[EXPIRED].load(Relaxed);
         self.misused_exits += run[MISUSED].load(Relaxed);
         self.policy_failed += run[POLICY_FAILED].load(Relaxed);
-        self.latency.add(segment, run, LATENCY);
+        self.latency.add_ns(segment, run, LATENCY);
     }
 }
 

@@ -5,7 +5,7 @@ use super::enter::give_place_back;
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{Marks, Permit, PermitState};
+use super::permit::{Marks, PROBE, Permit, PermitState};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
@@ -39,13 +39,14 @@ impl Ended {
 #[derive(Clone, Copy)]
 pub(super) struct Taken<'a> {
     pub(super) guard: &'static Guard,
-    pub(super) numbers: &'a Block,
-    pub(super) tag: u64,
+    pub(super) facts: &'a Facts,
     pub(super) run: Run<'a>,
     pub(super) now: u64,
     pub(super) cost: u64,
     /// What the breaker said.
     pub marks: Marks,
+    /// In what generation.
+    pub breaker: u64,
     /// The policy generation that wants to hear of the call.
     pub observer: u64,
     /// The epoch of its place in flight.
@@ -57,15 +58,13 @@ pub(super) struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// An attempt at its start.
     #[inline(always)]
-    pub(super) fn nothing(guard: &'static Guard, facts: &Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
-        let (numbers, tag, marks, place) = (facts.numbers(), facts.tag(), Marks::default(), None);
-        Taken { guard, numbers, tag, run, now, cost, marks, observer: 0, place, rates: 0 }
+    pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
+        let (marks, place) = (Marks::default(), None);
+        Taken { guard, facts, run, now, cost, marks, breaker: 0, observer: 0, place, rates: 0 }
     }
 
-    /// Whether the numbers and the guard are still what they were.
-    #[inline(always)]
-    pub(super) fn is_current(&self) -> bool {
-        self.numbers.tag() == self.tag && self.guard.stands()
+    fn numbers(&self) -> &'static Block {
+        self.facts.numbers()
     }
 
     /// A rate limit said no, or is of other numbers.
@@ -79,7 +78,7 @@ impl<'a> Taken<'a> {
         let retry_after_ns = match refusal {
             Refusal::Empty(ns) => {
                 let word = &self.guard.cell().hot.rates[self.rates % MAX_RATES];
-                self.numbers.bucket(self.rates).rebase(word, self.guard.now());
+                self.numbers().bucket(self.rates).rebase(word, self.guard.now());
                 ns
             }
             Refusal::Never => u64::MAX,
@@ -97,7 +96,7 @@ impl<'a> Taken<'a> {
     pub(super) fn turn_away(self, ended: Ended, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         self.give_all_back();
         match ended {
-            Ended::Refused { stage, retry_after_ns, reason } if self.is_current() => {
+            Ended::Refused { stage, retry_after_ns, reason } if self.guard.is_as(self.facts) => {
                 self.run.add(REJECTED + stage as usize, 1);
                 *permit = Permit {
                     guard: self.guard,
@@ -131,9 +130,9 @@ impl<'a> Taken<'a> {
 
     /// Gives back everything, in the order opposite to that of the stages.
     fn give_all_back(&self) {
-        let (cell, rates) = (&self.guard.cell().hot, self.rates.min(self.numbers.rate_count()).min(MAX_RATES));
-        for index in (0..rates).rev().filter(|&index| self.numbers.rate_mode(index) == Mode::Enforce) {
-            self.numbers.bucket(index).give_back(&cell.rates[index], self.now, self.cost);
+        let (cell, rates) = (&self.guard.cell().hot, self.rates.min(self.numbers().rate_count()).min(MAX_RATES));
+        for index in (0..rates).rev().filter(|&index| self.numbers().rate_mode(index) == Mode::Enforce) {
+            self.numbers().bucket(index).give_back(&cell.rates[index], self.now, self.cost);
         }
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
@@ -141,8 +140,8 @@ impl<'a> Taken<'a> {
         if self.observer != 0 {
             self.guard.tell_policy(self.observer, &empty_record(self.now, self.cost), 255, 0);
         }
-        if self.marks.is_probe() {
-            let (timing, generation) = (self.numbers.timing(), self.marks.breaker_generation());
+        if self.marks.has(PROBE) {
+            let (timing, generation) = (self.numbers().timing(), state::generation_of(self.breaker));
             let unjudged = ProbeEnd::Unjudged;
             state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
         }
@@ -150,8 +149,8 @@ impl<'a> Taken<'a> {
 
     /// Brings a word over that is of other numbers, unless it is ours that are old.
     fn bring_over(&self, index: usize) {
-        if std::ptr::eq(self.guard.numbers(), self.numbers) {
-            bring_word_over(&self.guard.cell().hot.rates[index], self.numbers, index, self.now);
+        if std::ptr::eq(self.guard.numbers(), self.numbers()) {
+            bring_word_over(&self.guard.cell().hot.rates[index], self.numbers(), index, self.now);
         }
     }
 }
@@ -188,7 +187,7 @@ fn empty_record(now_ns: u64, cost: u64) -> Record {
 pub(super) fn record_of(permit: &Permit) -> Record {
     Record {
         criticality: permit.marks.criticality(),
-        key_hash: permit.key_hash,
-        ..empty_record(permit.start_ns, permit.cost)
+        key_hash: permit.followed.key_hash,
+        ..empty_record(permit.start_ns, permit.followed.cost)
     }
 }

@@ -133,21 +133,33 @@ pub fn record<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) {
     }
 }
 
-/// Pages that the upper bits of [`LAST`] can name.
-const NAMEABLE: usize = 1 << (64 - LAST_COUNT_BITS - PAGE_WORDS.trailing_zeros());
+/// Where a thread records nanoseconds, as it remembers it.
+pub struct Remembered {
+    pages: [Cell<Option<&'static Page>>; PAGES],
+    /// The word of the last bucket, and its count.
+    last: Cell<(&'static AtomicU64, u64)>,
+}
 
-/// The pages of a run, as the thread remembers them.
-pub struct KnownPages([Cell<Option<&'static Page>>; NAMEABLE]);
+/// The last bucket's word of who has recorded nothing.
+static NOWHERE: AtomicU64 = AtomicU64::new(0);
 
-impl KnownPages {
-    /// None of them.
-    pub const fn none() -> KnownPages {
-        KnownPages([const { Cell::new(None) }; NAMEABLE])
+impl Remembered {
+    /// Nothing.
+    pub const fn nothing() -> Remembered {
+        Remembered { pages: [const { Cell::new(None) }; PAGES], last: Cell::new((&NOWHERE, 0)) }
     }
 
-    /// Forgets them, as the run is another one now.
-    pub fn forget(&self) {
-        self.0.iter().for_each(|page| page.set(None));
+    /// Begins with a run, which may be another than before. What was last counted there is put where it belongs.
+    pub fn learn<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize) {
+        self.pages.iter().for_each(|page| page.set(None));
+        self.last.set((&NOWHERE, 0));
+        let (bucket, count) = last_of(run.word(base + LAST).load(Relaxed));
+        if count == 0 || bucket >= BUCKETS {
+            return;
+        }
+        if let Some(word) = self.word(view, run, base, bucket) {
+            word.store(word.load(Relaxed).max(count), Release);
+        }
     }
 
     /// The word of a bucket.
@@ -159,20 +171,20 @@ impl KnownPages {
         base: usize,
         bucket: usize,
     ) -> Option<&'static AtomicU64> {
-        let number = bucket / PAGE_WORDS % NAMEABLE;
-        let page = self.0[number].get().or_else(|| self.learn(view, run, base, number))?;
+        let number = bucket / PAGE_WORDS;
+        let page = self.pages[number].get().or_else(|| self.find(view, run, base, number))?;
         Some(&page.0[bucket % PAGE_WORDS])
     }
 
     #[cold]
-    fn learn<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, number: usize) -> Option<&'static Page> {
+    fn find<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, number: usize) -> Option<&'static Page> {
         let page = page(view, run, base, number);
-        self.0[number].set(page);
+        self.pages[number].set(page);
         page
     }
 }
 
-/// Records nanoseconds in a histogram of seconds.
+/// Records nanoseconds in a histogram of seconds, whose sum is in nanoseconds too.
 ///
 /// A processor that reads its time-stamp counter waits until the places of all stores before it are known, and
 /// where a duration counts is not known until long after the clock was read for it. So the next call, if it comes at
@@ -180,34 +192,36 @@ impl KnownPages {
 /// next duration's call stores it where it belongs. Readers take the larger of the two, so that it makes no difference
 /// whether that has happened, nor whether this thread dies in between.
 #[inline(always)]
-pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: u64, known: &KnownPages) {
+pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: u64, known: &Remembered) {
     if run.is_shared() || !run.is_read() {
-        return record(view, run, base, ns as i64 as f64 * 1e-9);
+        return record_ns_at_once(view, run, base, ns);
     }
-    let ns = ns as i64 as f64;
-    run.change(base + SUM, |sum| (f64::from_bits(sum) + ns * 1e-9).to_bits());
-    settle_last(view, run, base, known);
-    let bucket = any_bucket_of(ns, &NS_STEPS);
+    run.add(base + SUM, ns);
+    let (last, count) = known.last.get();
+    last.store(count, Release);
+    let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
     if bucket >= BUCKETS {
         run.word(base + LAST).store(0, Release);
-        return record_at_end(view, run, base, ns * 1e-9);
+        known.last.set((&NOWHERE, 0));
+        return record_at_end(view, run, base, ns as f64 * 1e-9);
     }
     if let Some(word) = known.word(view, run, base, bucket) {
         let count = word.load(Relaxed) + 1;
         run.word(base + LAST).store((bucket as u64) << LAST_COUNT_BITS | count, Release);
+        known.last.set((word, count));
     }
 }
 
-/// Stores the last count where it belongs.
-#[inline(always)]
-fn settle_last<'a>(view: &'static View, run: impl Count<'a>, base: usize, known: &KnownPages) {
-    let last = run.word(base + LAST).load(Relaxed);
-    if last == 0 {
+/// The same on a lane that others write too, or that nobody reads.
+#[cold]
+fn record_ns_at_once<'a>(view: &View, run: impl Count<'a>, base: usize, ns: u64) {
+    if !run.is_read() {
         return;
     }
-    let (bucket, count) = last_of(last);
-    if let Some(word) = known.word(view, run, base, bucket) {
-        word.store(count, Release);
+    run.add(base + SUM, ns);
+    match any_bucket_of(ns as i64 as f64, &NS_STEPS) {
+        bucket if bucket < BUCKETS => count(view, run, base, bucket),
+        _ => record_at_end(view, run, base, ns as f64 * 1e-9),
     }
 }
 
@@ -304,9 +318,19 @@ impl Default for Histogram {
 impl Histogram {
     /// Adds one slot's run, whose histogram starts at `base`.
     pub fn add(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
+        self.sum += f64::from_bits(run[base + SUM].load(Relaxed));
+        self.add_counts(segment, run, base);
+    }
+
+    /// The same of one that nanoseconds were recorded in.
+    pub fn add_ns(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
+        self.sum += run[base + SUM].load(Relaxed) as f64 * 1e-9;
+        self.add_counts(segment, run, base);
+    }
+
+    fn add_counts(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
         // Before the buckets: what it held earlier stands there by now.
         let last = last_of(run[base + LAST].load(Acquire));
-        self.sum += f64::from_bits(run[base + SUM].load(Relaxed));
         self.zero += run[base + ZERO].load(Relaxed);
         for page in 0..PAGES {
             let place = place_of(&run[base + PLACES..], page);
@@ -420,20 +444,20 @@ mod tests {
 
     fn read(segment: &Segment, page: &Page) -> Histogram {
         let mut histogram = Histogram::default();
-        histogram.add(segment, &page.0, 1);
+        histogram.add_ns(segment, &page.0, 1);
         histogram
     }
 
     #[test]
     fn a_count_on_its_way_is_counted_once() {
         let (segment, view, page) = in_segment();
-        let (run, known) = (Run::for_test(page), KnownPages::none());
+        let (run, known) = (Run::for_test(page), Remembered::nothing());
         for _ in 0..3 {
             record_ns(view, run, 1, 1_000, &known);
         }
         assert_eq!(read(segment, page).count(), 3, "the last one stands in its word");
         let last = page.0[1 + LAST].load(Relaxed);
-        settle_last(view, run, 1, &known);
+        known.learn(view, run, 1);
         assert_eq!(read(segment, page).count(), 3, "now in both places, as when a thread dies in between");
         page.0[1 + LAST].store(0, Relaxed);
         assert_eq!(read(segment, page).count(), 3);
@@ -445,13 +469,16 @@ mod tests {
         fn durations_are_counted_as_their_seconds(all in prop::collection::vec(prop::sample::select(
             vec![0u64, 1, 20, 21, 14_900, 15_000, 1_000_000_000, 1 << 40]), 1..60)) {
             let (segment, view, page) = in_segment();
-            let known = KnownPages::none();
+            let known = Remembered::nothing();
             let mut plain = Histogram { buckets: vec![0; BUCKETS], ..Histogram::default() };
             for ns in all {
                 record_ns(view, Run::for_test(page), 1, ns, &known);
                 match bucket_of(ns as f64 * 1e-9) {
                     Some(bucket) => plain.buckets[bucket] += 1,
                     None => plain.zero += 1,
+                }
+                if ns == 15_000 {
+                    known.learn(view, Run::for_test(page), 1);
                 }
                 let read = read(segment, page);
                 prop_assert_eq!(read.zero, plain.zero);

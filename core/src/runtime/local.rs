@@ -3,16 +3,15 @@
 use super::shared::Shared;
 use crate::clock::page::OwnAnchor;
 use crate::fork::{self, Stamp};
-use crate::guard::known::Known;
+use crate::guard::known::{GUARDS, Known};
 use crate::metrics::known::KnownSeries;
+use crate::segment::View;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
 use std::cell::{Cell, RefCell};
 use std::ptr::null;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, compiler_fence};
 
-/// Guards that a thread remembers, each at its index modulo this.
-const GUARDS: usize = 64;
 /// Series that it remembers, likewise.
 const SERIES: usize = 128;
 
@@ -25,9 +24,10 @@ pub struct Local {
     process: Option<usize>,
     slot: usize,
     lane: Option<Lane>,
+    view: View,
     owner: *const Shared,
     /// The thread's copy of the clock's anchor.
-    pub anchor: OwnAnchor,
+    anchor: OwnAnchor,
     guards: [Known; GUARDS],
     series: [KnownSeries; SERIES],
     /// What is counted when the lane has no room for a page.
@@ -35,25 +35,38 @@ pub struct Local {
 }
 
 /// The place that this thread used last: a hit is the hot path.
-#[derive(Clone, Copy)]
 struct Hot {
-    stamp: Stamp,
-    local: *const Local,
+    stamp: Cell<Stamp>,
+    /// Means something while the stamp holds.
+    local: Cell<*const Local>,
 }
 
-const NOWHERE: Hot = Hot { stamp: Stamp::NONE, local: null() };
+impl Hot {
+    /// In this order, so that a signal handler which calls in between finds a place wherever a stamp holds.
+    fn set(&self, local: *const Local) {
+        self.local.set(local);
+        compiler_fence(SeqCst);
+        self.stamp.set(Stamp::now());
+    }
+
+    fn forget(&self) {
+        self.stamp.set(Stamp::NONE);
+    }
+}
 
 thread_local! {
-    static HOT: Cell<Hot> = const { Cell::new(NOWHERE) };
+    static HOT: Hot = const { Hot { stamp: Cell::new(Stamp::NONE), local: Cell::new(null()) } };
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// This thread's own place in the runtime that it used last. **Hot.** None before its first call, and after a fork.
 #[inline(always)]
 pub fn latest() -> Option<&'static Local> {
-    let hot = HOT.get();
-    // SAFETY: the place lives as long as this thread, and HOT is cleared before it is dropped.
-    if hot.stamp.holds() { unsafe { hot.local.as_ref() } } else { None }
+    HOT.with(|hot| {
+        // SAFETY: a stamp that holds was set with a place that lives as long as this thread, and is taken away before
+        // the place is dropped.
+        hot.stamp.get().holds().then(|| unsafe { &*hot.local.get() })
+    })
 }
 
 /// This thread's place in a runtime.
@@ -76,7 +89,7 @@ fn find(shared: &'static Shared) -> &'static Local {
             all.len() - 1
         });
         let local: *const Local = &*all[index];
-        HOT.set(Hot { stamp: Stamp::now(), local });
+        HOT.with(|hot| hot.set(local));
         Some(local)
     });
     match found {
@@ -108,6 +121,7 @@ impl Local {
             process,
             slot,
             lane: Lane::new(shared.segment(), slot),
+            view: shared.segment().view(),
             owner: shared,
             anchor: OwnAnchor::default(),
             guards: [const { Known::nothing() }; GUARDS],
@@ -134,10 +148,22 @@ impl Local {
         }
     }
 
-    /// What the thread remembers of the guard of an index, or of another that came after it.
+    /// How much has changed in its segment.
     #[inline(always)]
-    pub(crate) fn known(&self, index: usize) -> &Known {
-        &self.guards[index % GUARDS]
+    pub(crate) fn changes(&self) -> u64 {
+        self.view.header().changes.load(Acquire)
+    }
+
+    /// Now, by the thread's own copy of the clock's anchor, when its counter reads `ticks`.
+    #[inline(always)]
+    pub(crate) fn time_of(&self, ticks: u64) -> u64 {
+        self.view.header().clock.at(ticks, &self.anchor)
+    }
+
+    /// What the thread remembers of the guard that is remembered at this place, or of another whose place it is too.
+    #[inline(always)]
+    pub(crate) fn known(&self, at: u16) -> &Known {
+        &self.guards[at as usize / size_of::<Known>() % GUARDS]
     }
 
     /// What it remembers of the series of an index, likewise.
@@ -155,8 +181,8 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         let _ = HOT.try_with(|hot| {
-            if std::ptr::eq(hot.get().local, self) {
-                hot.set(NOWHERE);
+            if std::ptr::eq(hot.local.get(), self) {
+                hot.forget();
             }
         });
         let Some(process) = self.process else { return };

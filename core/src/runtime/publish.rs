@@ -68,6 +68,7 @@ impl Shared {
         let old_len = header.rules_len[side].swap(rules.set.canonical.len() as u64, AcqRel);
         header.rules_version.store(rules.set.version, Release);
         header.rules_turn.store(turn + 1, Release);
+        header.changes.fetch_add(1, AcqRel);
         staged.iter().for_each(|(found, block)| self.bring_words_over(found, *block, now));
         replaced.into_iter().for_each(|block| self.free_block(block));
         if old_text != 0 {

@@ -185,6 +185,7 @@ impl<'a> Directory<'a> {
             return false;
         }
         cell.generation.store(0, Release);
+        self.0.header().changes.fetch_add(1, AcqRel);
         self.unlink(found.at, cell);
         let text = cell.name_len.load(Relaxed) + cell.extra_len.load(Relaxed);
         self.0.free(cell.name_at.load(Relaxed), text as usize);

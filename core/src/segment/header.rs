@@ -63,6 +63,9 @@ pub struct Header {
     pub rules_version: AtomicU64,
     /// Counts publications; its parity is the side of each guard's numbers that is in force.
     pub rules_turn: AtomicU64,
+    /// Counts what makes void what threads remember of guards: new rules, and guards that are retired. Never 0 while
+    /// the segment stands.
+    pub changes: AtomicU64,
     /// Where the text of the rules in force stands (by side), and its length in bytes.
     pub rules_text: [AtomicU32; 2],
     /// See `rules_text`.
@@ -151,6 +154,7 @@ impl Header {
         self.boot[0].store(boot[0], Relaxed);
         self.boot[1].store(boot[1], Relaxed);
         self.time_namespace.store(namespace, Relaxed);
+        self.changes.store(1, Relaxed);
         self.magic.store(MAGIC, Release);
     }
 
