@@ -85,12 +85,12 @@ impl Guard {
     ) -> Result<(), NotEntered> {
         let (flags, cost) = (facts.flags(), if KIND == PLAIN { 1 } else { call.cost.max(1) });
         let (mut deadline_ns, mut marks, mut breaker) = (0, facts.marks(), 0);
-        let start = Taken::nothing(self, facts, run.into(), now, cost);
+        let nothing = || Taken::nothing(self, facts, run.into(), now, cost);
 
         if KIND == ANY {
             match deadline(facts.numbers().timeout_ns(), call, now) {
                 Some(at) => deadline_ns = at,
-                None => return start.turn_away(Ended::by(Stage::Deadline), call, permit),
+                None => return nothing().turn_away(Ended::by(Stage::Deadline), call, permit),
             }
         }
         permit.deadline_ns = deadline_ns;
@@ -99,23 +99,24 @@ impl Guard {
             if !state::is_closed(breaker) {
                 match self.ask_open_breaker(facts, run.into(), now) {
                     Ok(judged) => (marks, breaker) = judged,
-                    Err(ended) => return start.turn_away(ended, call, permit),
+                    Err(ended) => return nothing().turn_away(ended, call, permit),
                 }
             }
         }
-        let start = Taken { marks, breaker, ..start };
         (permit.wait_ns, permit.route) = (0, 0);
         if KIND == ANY && flags.has_policy() {
             match self.ask_policy(facts.numbers(), run.into(), call, now, deadline_ns) {
                 Said::Go(go) => permit.follow(&go, call.key, cost),
-                Said::Deny { ended, observer } => return Taken { observer, ..start }.turn_away(ended, call, permit),
+                Said::Deny { ended, observer } => {
+                    return Taken { marks, breaker, observer, ..nothing() }.turn_away(ended, call, permit);
+                }
             }
             marks = marks.with(FOLLOWED).of_criticality(call.criticality as u8);
         }
         let observer = if KIND == ANY && flags.has_policy() { permit.followed.observer } else { 0 };
-        let start = Taken { observer, ..start };
+        let so_far = || Taken { marks, breaker, observer, ..nothing() };
         let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
-            return start.turn_away(Ended::by(Stage::Concurrency), call, permit);
+            return so_far().turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
         if KIND == ANY && flags.concurrency() == Mode::Shadow && place.inflight > facts.numbers().limit() {
             shadowed(run.into(), Stage::Concurrency);
@@ -124,10 +125,10 @@ impl Guard {
             && !(KIND == PLAIN && facts.rate().take(&self.cell().hot.rates[0], now))
             && let Err((rates, refusal)) = self.take_tokens(facts.numbers(), run.into(), now, cost)
         {
-            return Taken { place: Some(place.epoch), rates, ..start }.refused_by_rate(refusal, call, permit);
+            return Taken { place: Some(place.epoch), rates, ..so_far() }.refused_by_rate(refusal, call, permit);
         }
         if !self.is_as(facts) {
-            let taken = Taken { place: Some(place.epoch), rates: MAX_RATES, ..start };
+            let taken = Taken { place: Some(place.epoch), rates: MAX_RATES, ..so_far() };
             return taken.turn_away(Ended::Again, call, permit);
         }
         (permit.guard, permit.token, permit.start_ns) = (self, facts.token(), now);

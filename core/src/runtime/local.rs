@@ -9,7 +9,7 @@ use crate::segment::View;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
 use std::cell::{Cell, RefCell};
-use std::ptr::null;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, compiler_fence};
 
 /// Series that it remembers, likewise.
@@ -28,7 +28,8 @@ pub struct Local {
     owner: *const Shared,
     /// The thread's copy of the clock's anchor.
     anchor: OwnAnchor,
-    guards: [Known; GUARDS],
+    /// On the heap one by one: all together are too large for the stack of a small thread.
+    guards: Box<[Known; GUARDS]>,
     series: [KnownSeries; SERIES],
     /// What is counted when the lane has no room for a page.
     void: Page,
@@ -38,13 +39,13 @@ pub struct Local {
 struct Hot {
     stamp: Cell<Stamp>,
     /// Means something while the stamp holds.
-    local: Cell<*const Local>,
+    local: Cell<NonNull<Local>>,
 }
 
 impl Hot {
     /// In this order, so that a signal handler which calls in between finds a place wherever a stamp holds.
-    fn set(&self, local: *const Local) {
-        self.local.set(local);
+    fn set(&self, local: &Local) {
+        self.local.set(local.into());
         compiler_fence(SeqCst);
         self.stamp.set(Stamp::now());
     }
@@ -55,7 +56,7 @@ impl Hot {
 }
 
 thread_local! {
-    static HOT: Hot = const { Hot { stamp: Cell::new(Stamp::NONE), local: Cell::new(null()) } };
+    static HOT: Hot = const { Hot { stamp: Cell::new(Stamp::NONE), local: Cell::new(NonNull::dangling()) } };
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -65,7 +66,7 @@ pub fn latest() -> Option<&'static Local> {
     HOT.with(|hot| {
         // SAFETY: a stamp that holds was set with a place that lives as long as this thread, and is taken away before
         // the place is dropped.
-        hot.stamp.get().holds().then(|| unsafe { &*hot.local.get() })
+        hot.stamp.get().holds().then(|| unsafe { hot.local.get().as_ref() })
     })
 }
 
@@ -88,9 +89,8 @@ fn find(shared: &'static Shared) -> &'static Local {
             all.push(Box::new(Local::new(shared)));
             all.len() - 1
         });
-        let local: *const Local = &*all[index];
-        HOT.with(|hot| hot.set(local));
-        Some(local)
+        HOT.with(|hot| hot.set(&all[index]));
+        Some(std::ptr::from_ref(&*all[index]))
     });
     match found {
         // SAFETY: boxed, and dropped only with the thread or its closed runtime.
@@ -124,7 +124,7 @@ impl Local {
             view: shared.segment().view(),
             owner: shared,
             anchor: OwnAnchor::default(),
-            guards: [const { Known::nothing() }; GUARDS],
+            guards: nothing_known(),
             series: [const { KnownSeries::nothing() }; SERIES],
             void: Page([const { AtomicU64::new(0) }; PAGE_WORDS]),
         }
@@ -178,10 +178,15 @@ impl Local {
     }
 }
 
+fn nothing_known() -> Box<[Known; GUARDS]> {
+    let all: Box<[Known]> = (0..GUARDS).map(|_| Known::nothing()).collect();
+    all.try_into().unwrap_or_else(|_| unreachable!("there are so many"))
+}
+
 impl Drop for Local {
     fn drop(&mut self) {
         let _ = HOT.try_with(|hot| {
-            if std::ptr::eq(hot.local.get(), self) {
+            if std::ptr::eq(hot.local.get().as_ptr(), self) {
                 hot.forget();
             }
         });
