@@ -120,46 +120,113 @@ pub fn upper_bound(bucket: usize) -> f64 {
     (f64::from(index) / f64::from(SCALE_BUCKETS)).exp2()
 }
 
-/// Records a value that is finite and not negative, at words `base`.. of the run.
+/// Records a value at words `base`.. of the run; false when it is negative or not finite.
 #[inline(always)]
-pub fn record<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) {
-    if !run.is_read() {
-        return;
+pub fn record<'a>(view: &'static View, run: impl Count<'a>, base: usize, value: f64, last: &Last) -> bool {
+    let bucket = any_bucket_of(value, &STEPS);
+    if bucket >= BUCKETS {
+        return record_odd(view, run, base, value);
     }
+    add_to_sum(run, base, value);
+    last.settle();
+    if let Some(page) = page(view, run, base, bucket / PAGE_WORDS) {
+        last.put(run, base, bucket, &page.0[bucket % PAGE_WORDS]);
+    }
+    true
+}
+
+/// The same on a lane that others write too, or that nobody reads.
+pub fn record_at_once<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) -> bool {
+    let bucket = any_bucket_of(value, &STEPS);
+    if bucket >= BUCKETS {
+        return record_odd(view, run, base, value);
+    }
+    if run.is_read() {
+        add_to_sum(run, base, value);
+        count(view, run, base, bucket);
+    }
+    true
+}
+
+/// The same of a value that has no bucket.
+#[cold]
+fn record_odd<'a>(view: &View, run: impl Count<'a>, base: usize, value: f64) -> bool {
+    let is_one = value >= 0.0 && value.is_finite();
+    if is_one && run.is_read() {
+        add_to_sum(run, base, value);
+        record_at_end(view, run, base, value);
+    }
+    is_one
+}
+
+#[inline(always)]
+fn add_to_sum<'a>(run: impl Count<'a>, base: usize, value: f64) {
     run.change(base + SUM, |sum| (f64::from_bits(sum) + value).to_bits());
-    match any_bucket_of(value, &STEPS) {
-        bucket if bucket < BUCKETS => count(view, run, base, bucket),
-        _ => record_at_end(view, run, base, value),
+}
+
+/// The bucket that a thread counted in last, as it remembers it: the word and its count.
+///
+/// Where a value counts is not known until long after the value is. A store whose place is not known holds up what comes
+/// after it: a processor that reads its time-stamp counter waits for it, and so do some for any load. Therefore nothing is
+/// stored there yet: the new count goes into a word of the run's own, and the next value's call stores it where it belongs.
+/// Readers take the larger of the two, so that it makes no difference whether that has happened, nor whether
+/// this thread dies in between.
+pub struct Last(Cell<(&'static AtomicU64, u64)>);
+
+/// The last bucket's word of who has recorded nothing.
+static NOWHERE: AtomicU64 = AtomicU64::new(0);
+
+impl Last {
+    /// None.
+    pub const fn none() -> Last {
+        Last(Cell::new((&NOWHERE, 0)))
+    }
+
+    /// Begins with a run, which may be another than before. What was last counted there is put where it belongs.
+    pub fn learn<'a>(&self, view: &View, run: impl Count<'a>, base: usize) {
+        self.0.set((&NOWHERE, 0));
+        let (bucket, count) = last_of(run.word(base + LAST).load(Relaxed));
+        if count == 0 || bucket >= BUCKETS {
+            return;
+        }
+        if let Some(page) = page(view, run, base, bucket / PAGE_WORDS) {
+            let word = &page.0[bucket % PAGE_WORDS];
+            word.store(word.load(Relaxed).max(count), Release);
+        }
+    }
+
+    /// Stores the last count where it belongs.
+    #[inline(always)]
+    fn settle(&self) {
+        let (word, count) = self.0.get();
+        word.store(count, Release);
+    }
+
+    /// Counts one more in a bucket.
+    #[inline(always)]
+    fn put<'a>(&self, run: impl Count<'a>, base: usize, bucket: usize, word: &'static AtomicU64) {
+        let count = word.load(Relaxed) + 1;
+        run.word(base + LAST).store((bucket as u64) << LAST_COUNT_BITS | count, Release);
+        self.0.set((word, count));
     }
 }
 
 /// Where a thread records nanoseconds, as it remembers it.
 pub struct Remembered {
     pages: [Cell<Option<&'static Page>>; PAGES],
-    /// The word of the last bucket, and its count.
-    last: Cell<(&'static AtomicU64, u64)>,
+    last: Last,
 }
-
-/// The last bucket's word of who has recorded nothing.
-static NOWHERE: AtomicU64 = AtomicU64::new(0);
 
 impl Remembered {
     /// Nothing.
     pub const fn nothing() -> Remembered {
-        Remembered { pages: [const { Cell::new(None) }; PAGES], last: Cell::new((&NOWHERE, 0)) }
+        Remembered { pages: [const { Cell::new(None) }; PAGES], last: Last::none() }
     }
 
-    /// Begins with a run, which may be another than before. What was last counted there is put where it belongs.
-    pub fn learn<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize) {
+    /// Begins with a run, which may be another than before.
+    pub fn learn<'a>(&self, view: &View, run: impl Count<'a>, base: usize) {
         self.pages.iter().for_each(|page| page.set(None));
-        self.last.set((&NOWHERE, 0));
-        let (bucket, count) = last_of(run.word(base + LAST).load(Relaxed));
-        if count == 0 || bucket >= BUCKETS {
-            return;
-        }
-        if let Some(word) = self.word(view, run, base, bucket) {
-            word.store(word.load(Relaxed).max(count), Release);
-        }
+        self.last.learn(view, run, base);
     }
 
     /// The word of a bucket.
@@ -185,30 +252,19 @@ impl Remembered {
 }
 
 /// Records nanoseconds in a histogram of seconds, whose sum is in nanoseconds too.
-///
-/// A processor that reads its time-stamp counter waits until the places of all stores before it are known, and
-/// where a duration counts is not known until long after the clock was read for it. So the next call, if it comes at
-/// once, would wait. Therefore nothing is stored there yet: the new count goes into the word of the last one, and the
-/// next duration's call stores it where it belongs. Readers take the larger of the two, so that it makes no difference
-/// whether that has happened, nor whether this thread dies in between.
 #[inline(always)]
 pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: u64, known: &Remembered) {
     if run.is_shared() || !run.is_read() {
         return record_ns_at_once(view, run, base, ns);
     }
     run.add(base + SUM, ns);
-    let (last, count) = known.last.get();
-    last.store(count, Release);
+    known.last.settle();
     let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
     if bucket >= BUCKETS {
-        run.word(base + LAST).store(0, Release);
-        known.last.set((&NOWHERE, 0));
         return record_at_end(view, run, base, ns as f64 * 1e-9);
     }
     if let Some(word) = known.word(view, run, base, bucket) {
-        let count = word.load(Relaxed) + 1;
-        run.word(base + LAST).store((bucket as u64) << LAST_COUNT_BITS | count, Release);
-        known.last.set((word, count));
+        known.last.put(run, base, bucket, word);
     }
 }
 

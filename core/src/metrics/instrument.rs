@@ -3,6 +3,7 @@
 //! A counter and a histogram are written by plain stores into the thread's own lane; a gauge is one shared word.
 
 use super::histogram::{self, Histogram as Values};
+use super::known::KnownSeries;
 use super::name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Shared, current, latest};
@@ -100,11 +101,12 @@ impl Handle {
         self.mark.store(0, Release);
     }
 
-    /// The run of N words that the calling thread remembers, when it stands.
+    /// What the calling thread remembers of it, and its run of N words, when it stands.
     #[inline(always)]
-    fn known<const N: usize>(&self) -> Option<Own<'static, N>> {
-        let run = latest()?.known_series(self.index as usize).run(self)?;
-        self.stands().then_some(run)
+    fn known<const N: usize>(&self) -> Option<(&'static KnownSeries, Own<'static, N>)> {
+        let known = latest()?.known_series(self.index as usize);
+        let run = known.run(self)?;
+        self.stands().then_some((known, run))
     }
 
     /// The calling thread's run of N words, looked up. It is remembered when it is the thread's own.
@@ -134,7 +136,7 @@ impl Counter {
     #[inline]
     pub fn add(&self, n: u64) -> std::result::Result<(), ErrorKind> {
         match self.0.known::<COUNTER_RUN>() {
-            Some(run) => {
+            Some((_, run)) => {
                 run.add(VALUE, n);
                 Ok(())
             }
@@ -192,24 +194,21 @@ impl Gauge {
 impl Histogram {
     /// Records a value that is finite and not negative. **Hot.**
     #[inline]
-    pub fn record(&self, value: f64) -> std::result::Result<(), ErrorKind> {
-        if !(value >= 0.0 && value.is_finite()) {
-            return Err(ErrorKind::Invalid);
-        }
+    pub fn record(&'static self, value: f64) -> std::result::Result<(), ErrorKind> {
         match self.0.known::<HISTOGRAM_RUN>() {
-            Some(run) => {
-                histogram::record(&self.0.view, run, VALUES, value);
-                Ok(())
-            }
+            Some((known, run)) if histogram::record(&self.0.view, run, VALUES, value, &known.last) => Ok(()),
+            Some(_) => Err(ErrorKind::Invalid),
             None => self.record_anew(value),
         }
     }
 
     #[cold]
-    fn record_anew(&self, value: f64) -> std::result::Result<(), ErrorKind> {
+    fn record_anew(&'static self, value: f64) -> std::result::Result<(), ErrorKind> {
         let run = self.0.look_up::<HISTOGRAM_RUN>(Kind::Histogram)?;
-        histogram::record(&self.0.view, run, VALUES, value);
-        Ok(())
+        if let Some((known, run)) = self.0.known::<HISTOGRAM_RUN>() {
+            known.last.learn(&self.0.view, run, VALUES);
+        }
+        if histogram::record_at_once(&self.0.view, run, VALUES, value) { Ok(()) } else { Err(ErrorKind::Invalid) }
     }
 
     /// What was recorded, over all slots. **Cold.**

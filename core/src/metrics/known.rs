@@ -1,5 +1,6 @@
 //! What a thread remembers of a series, so that it need not look its words up again.
 
+use super::histogram::Last;
 use super::instrument::Handle;
 use crate::slot::lane::Own;
 use std::cell::Cell;
@@ -12,12 +13,14 @@ pub struct KnownSeries {
     handle: Cell<*const Handle>,
     /// The first word of its run in the thread's own lane.
     first: Cell<*const AtomicU64>,
+    /// Of a histogram: where it was counted in last.
+    pub(super) last: Last,
 }
 
 impl KnownSeries {
     /// A memory of nothing.
     pub const fn nothing() -> KnownSeries {
-        KnownSeries { handle: Cell::new(null()), first: Cell::new(null()) }
+        KnownSeries { handle: Cell::new(null()), first: Cell::new(null()), last: Last::none() }
     }
 
     /// The run of a series in the thread's own lane, when it is remembered. N must be the same for each series.
