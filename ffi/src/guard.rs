@@ -4,6 +4,7 @@ use crate::arguments::{invalid, out, reference, reserved, sized, text, tg_str};
 use crate::boundary::{cold, hot, status_of, value};
 use crate::runtime::{tg_runtime, with};
 use crate::status::{TG_INVALID, TG_OK, of_kind, of_stage, tg_error, tg_status};
+use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use tidegate_core::breaker::state::State;
 use tidegate_core::guard::handle::Guard;
@@ -197,7 +198,7 @@ pub unsafe extern "C" fn tg_guard_enter(
             return TG_INVALID;
         };
         let entered = if call.is_null() {
-            guard.enter(&Call::default(), permit)
+            guard.enter_inline(&Call::default(), permit)
         } else {
             // SAFETY: not NULL.
             return unsafe { enter_with(guard, call, permit) };
@@ -208,8 +209,9 @@ pub unsafe extern "C" fn tg_guard_enter(
 
 /// # Safety
 /// `call` is the caller's struct.
+#[inline(never)]
 unsafe fn enter_with(guard: &'static Guard, call: *const tg_call, permit: &mut Permit) -> tg_status {
-    let mut attributes = [Attribute { id: 0, value: &[] }; MAX_ATTRIBUTES];
+    let mut attributes = [const { MaybeUninit::uninit() }; MAX_ATTRIBUTES];
     // SAFETY: by contract.
     match unsafe { read_call(call, &mut attributes) } {
         Ok(call) => status_of_entry(guard.enter(&call, permit)),
@@ -233,7 +235,7 @@ fn status_of_entry(entered: Result<(), NotEntered>) -> tg_status {
 /// `call` is the caller's struct, and what it points to is readable.
 unsafe fn read_call<'a>(
     call: *const tg_call,
-    attributes: &'a mut [Attribute<'a>; MAX_ATTRIBUTES],
+    attributes: &'a mut [MaybeUninit<Attribute<'a>>; MAX_ATTRIBUTES],
 ) -> Result<Call<'a>, Error> {
     // SAFETY: by contract.
     unsafe {
@@ -243,9 +245,10 @@ unsafe fn read_call<'a>(
         if count > MAX_ATTRIBUTES || (count > 0 && (call.attributes.is_null() || !call.attributes.is_aligned())) {
             return Err(invalid("call.attributes: NULL, misaligned, or more than 16"));
         }
-        for (index, attribute) in attributes[..count].iter_mut().enumerate() {
+        let attributes = &mut attributes[..count];
+        for (index, attribute) in attributes.iter_mut().enumerate() {
             let from = &*call.attributes.add(index);
-            *attribute = Attribute { id: from.id, value: bytes_of("call.attributes", from.value)? };
+            attribute.write(Attribute { id: from.id, value: bytes_of("call.attributes", from.value)? });
         }
         Ok(Call {
             cost: call.cost,
@@ -253,7 +256,7 @@ unsafe fn read_call<'a>(
             timeout_ns: call.timeout_ns,
             deadline_ns: call.deadline_ns,
             key: bytes_of("call.key", call.key)?,
-            attributes: &attributes[..count],
+            attributes: attributes.assume_init_ref(),
         })
     }
 }

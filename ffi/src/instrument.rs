@@ -124,7 +124,10 @@ unsafe fn handle<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Of> {
 /// # Safety
 /// As [`handle`].
 #[inline(always)]
-unsafe fn change<H: Handle>(pointer: *const H, step: impl FnOnce(&H::Of) -> Result<(), ErrorKind>) -> tg_status {
+unsafe fn change<H: Handle>(
+    pointer: *const H,
+    step: impl FnOnce(&'static H::Of) -> Result<(), ErrorKind>,
+) -> tg_status {
     hot(|| {
         // SAFETY: by contract.
         match unsafe { handle(pointer) } {

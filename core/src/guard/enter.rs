@@ -31,6 +31,12 @@ impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
     #[inline]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        self.enter_inline(call, permit)
+    }
+
+    /// The same, compiled into its caller, who knows the call.
+    #[inline(always)]
+    pub fn enter_inline(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
         let (now, facts) = (local.time_of(ticks()), known.facts());
         if facts.elaborate() | call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0 {

@@ -5,9 +5,9 @@ use crate::guard::cell::GuardCell;
 use crate::guard::numbers::{Block, NO_RULES};
 use crate::guard::stats::{self, GuardStats};
 use crate::runtime::Shared;
-use crate::segment::directory::{Cell, Directory, Kind};
+use crate::segment::directory::{Cell, Directory, Found, Kind};
 use crate::slot::lane::{RunPlace, each_run};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::*;
 
 /// What a series holds.
@@ -28,7 +28,7 @@ pub struct Family {
     pub help: String,
     /// Unit, or empty.
     pub unit: String,
-    /// Labels as they are exposed (`a="b",c="d"`) and value, sorted by labels.
+    /// Labels as they are exposed (`a="b",c="d"`) and value, in an order that stays while series stay.
     pub series: Vec<(String, Value)>,
 }
 
@@ -72,33 +72,39 @@ impl Shared {
         Ok(snapshot)
     }
 
-    /// One walk over the directory.
+    /// One walk over the directory, and one over its cells in the order of their places: what was made together lies
+    /// together.
     fn collect(&self, snapshot: &mut Snapshot) {
         let directory = Directory(self.segment());
-        let side = (self.segment().header().rules_turn.load(Acquire) & 1) as usize;
-        directory.each_of_any(|kind, found, cell| match kind {
-            Kind::Counter | Kind::Gauge | Kind::Histogram => {
-                let (family, labels) = split(directory.name_text(cell));
-                let series = (labels.to_owned(), self.value_of(kind, found.generation, cell));
-                family_of(snapshot, family).series.push(series);
+        let mut cells = Vec::new();
+        directory.each_of_any(|kind, found, cell| cells.push((found, kind, cell)));
+        cells.sort_unstable_by_key(|(found, ..)| found.at);
+        let mut families = HashMap::new();
+        for (found, kind, cell) in cells {
+            match kind {
+                Kind::Counter | Kind::Gauge | Kind::Histogram => {
+                    let (_, family): &mut (&str, Family) = families.entry(cell.link.load(Relaxed)).or_default();
+                    let labels = labels_of(directory.name_text(cell)).to_owned();
+                    family.series.push((labels, self.value_of(kind, found.generation, cell)));
+                }
+                Kind::Family => {
+                    let (name, family) = families.entry(found.at).or_default();
+                    *name = directory.name_text(cell);
+                    describe(family, &directory.extra(cell), cell);
+                }
+                Kind::Guard => self.collect_guard(snapshot, directory.name(cell), found, cell),
+                Kind::Attribute => {}
             }
-            Kind::Family => {
-                let extra = directory.extra(cell);
-                let help = (cell.words[0].load(Relaxed) >> 8) as usize;
-                let (help, unit) = extra.split_at_checked(help).unwrap_or((&extra, ""));
-                let family = family_of(snapshot, directory.name_text(cell));
-                (family.help, family.unit) = (help.into(), unit.into());
-            }
-            Kind::Guard => {
-                let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
-                let block = self.segment().at::<Block>(cell.words[side].load(Acquire) as u32).unwrap_or(&NO_RULES);
-                snapshot.guards.insert(directory.name(cell), stats::read(self.segment(), found, guard, block));
-            }
-            Kind::Attribute => {}
-        });
-        for family in snapshot.families.values_mut() {
-            family.series.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         }
+        let named = families.into_values().filter(|(name, _)| !name.is_empty());
+        snapshot.families = named.map(|(name, family)| (name.to_owned(), family)).collect();
+    }
+
+    fn collect_guard(&self, snapshot: &mut Snapshot, name: String, found: Found, cell: &Cell) {
+        let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
+        let side = (self.segment().header().rules_turn.load(Acquire) & 1) as usize;
+        let block = self.segment().at::<Block>(cell.words[side].load(Acquire) as u32).unwrap_or(&NO_RULES);
+        snapshot.guards.insert(name, stats::read(self.segment(), found, guard, block));
     }
 
     fn value_of(&self, kind: Kind, generation: u32, cell: &Cell) -> Value {
@@ -120,15 +126,15 @@ impl Shared {
     }
 }
 
-/// The family of this name, which its series may come before.
-fn family_of<'a>(snapshot: &'a mut Snapshot, name: &str) -> &'a mut Family {
-    snapshot.families.entry(name.to_owned()).or_default()
+/// A family's help and unit, from the extra text of its cell.
+fn describe(family: &mut Family, extra: &str, cell: &Cell) {
+    let help = (cell.words[0].load(Relaxed) >> 8) as usize;
+    let (help, unit) = extra.split_at_checked(help).unwrap_or((extra, ""));
+    (family.help, family.unit) = (help.into(), unit.into());
 }
 
-/// `name{labels}` taken apart.
-fn split(series: &str) -> (&str, &str) {
-    match series.split_once('{') {
-        Some((name, labels)) => (name, labels.strip_suffix('}').unwrap_or(labels)),
-        None => (series, ""),
-    }
+/// The labels in `name{labels}`.
+fn labels_of(series: &str) -> &str {
+    let labels = series.split_once('{').map_or("", |(_, labels)| labels);
+    labels.strip_suffix('}').unwrap_or(labels)
 }
