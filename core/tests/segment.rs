@@ -142,43 +142,6 @@ fn the_virtual_clock_may_jump() {
 }
 
 #[test]
-fn guards_and_series_come_and_go_and_leave_it_no_fuller() {
-    let runtime = open_with(SegmentOptions { bytes: 4 << 20, ..SegmentOptions::default() });
-    let turns = if cfg!(debug_assertions) { 20_000 } else { 250_000 };
-    let mut used = 0;
-    for turn in 0..turns {
-        let name = format!("guard-{turn}");
-        let guard = runtime.guard(&name).unwrap();
-        enter(guard).unwrap().exit(Outcome::Success).unwrap();
-        assert_eq!(guard.stats().unwrap().calls[0], 1);
-        guard.retire().unwrap();
-        let value = turn.to_string();
-        let labels = [("n", value.as_str())];
-        let what = |name| Description { name, labels: &labels, ..Description::default() };
-        let (counter, gauge, histogram) = (
-            runtime.counter(&what("c")).unwrap(),
-            runtime.gauge(&what("g")).unwrap(),
-            runtime.histogram(&what("h")).unwrap(),
-        );
-        counter.add(1).unwrap();
-        gauge.add(1.0).unwrap();
-        histogram.record(1.0).unwrap();
-        assert_eq!((counter.value().unwrap(), gauge.value().unwrap()), (1, 1.0));
-        assert_eq!(histogram.values().unwrap().count(), 1);
-        counter.retire().unwrap();
-        gauge.retire().unwrap();
-        histogram.retire().unwrap();
-        match turn {
-            100 => used = runtime.segment_usage().used_bytes,
-            _ if turn > 100 => assert_eq!(runtime.segment_usage().used_bytes, used, "turn {turn}"),
-            _ => {}
-        }
-    }
-    let snapshot = runtime.snapshot().unwrap();
-    assert_eq!((snapshot.families.len(), snapshot.guards.len(), snapshot.overflowed), (0, 1, [0; 4]));
-}
-
-#[test]
 fn a_full_segment_overflows_and_counts() {
     let runtime =
         open_with(SegmentOptions { bytes: 1 << 20, max_threads: 4, max_guards: 50, ..SegmentOptions::default() });

@@ -29,6 +29,9 @@ PARTS = [
     Part("core", "Rust: core and telemetry (unit, property, loom, vectors, crashes)",
          "export CARGO_PROFILE_DEV_OPT_LEVEL=2 CARGO_PROFILE_TEST_OPT_LEVEL=2;"
          " cargo test --locked --no-fail-fast -p tidegate-core -p tidegate-telemetry", counting.cargo),
+    # Without debug assertions, where every instruction and every one of a million is tried.
+    Part("proofs", "Rust: killed at every instruction of a call; a million guards and series come and go",
+         "cargo test --release --locked -p tidegate-core --test proofs", counting.cargo),
     Part("library", "libtidegate builds and installs", "make --no-print-directory prefix", builds=True),
     Part("policies", "Policies build from their sources", "make --no-print-directory -C policies", builds=True,
          needs="policies/Makefile"),

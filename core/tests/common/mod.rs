@@ -26,3 +26,11 @@ pub fn enter(guard: &'static Guard) -> Result<Permit, NotEntered> {
     let mut permit = Permit::default();
     guard.enter(&Call::default(), &mut permit).map(|()| permit)
 }
+
+/// Waits for a child of ours to stop or end, and returns its status.
+pub fn wait_for(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: our own child.
+    unsafe { assert_eq!(libc::waitpid(pid, &mut status, 0), pid) };
+    status
+}

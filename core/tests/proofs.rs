@@ -1,0 +1,146 @@
+//! Two proofs by trying everything: a process that dies at any instruction of a call, and a million cells of each kind
+//! that come and go. They are run in full by a build without debug assertions (the part `proofs` of `make test`); one
+//! with them tries some of it, in seconds.
+
+mod common;
+
+use common::{SECOND, enter, open, open_with, rules, wait_for};
+use tidegate_core::guard::handle::Guard;
+use tidegate_core::guard::{NotEntered, Outcome, Stage};
+use tidegate_core::metrics::instrument::Description;
+use tidegate_core::segment::SegmentOptions;
+use tidegate_core::{Call, Permit, Runtime};
+
+/// Failures never open its breaker: its window is summed at each of them.
+const RULES: &str = r#"{"version":1,"guards":{"g":{
+    "rate":[{"limit":1000000,"burst":1000000}],"concurrency":{"max":8},"breaker":{"error_ratio":1.0}}}}"#;
+
+/// From one instruction at which the child is killed to the next that is tried.
+const STRIDE: u64 = if cfg!(debug_assertions) { 997 } else { 1 };
+
+/// How many of each kind are made and retired.
+const TURNS: u64 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
+
+/// The turn after which the segment holds all that it will ever hold.
+const SETTLED: u64 = 100;
+
+/// What the traced child does between its two stops: one call in, one call out.
+fn one_call(guard: &'static Guard) {
+    let mut permit = Permit::default();
+    let entered = guard.enter(&Call::default(), &mut permit);
+    assert!(entered.is_ok());
+    permit.exit(Outcome::Failure).unwrap();
+}
+
+/// Forks a child that stops itself before `one_call`, lets it run `steps` instructions, and kills it. False when it had
+/// finished before.
+fn kill_after(runtime: &Runtime, guard: &'static Guard, steps: u64) -> bool {
+    // SAFETY: a plain ptrace session with a child of ours.
+    unsafe {
+        let pid = libc::fork();
+        assert!(pid >= 0);
+        if pid == 0 {
+            // The child's first calls take its slots, so that what is traced is the hot path.
+            one_call(guard);
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            libc::raise(libc::SIGSTOP);
+            one_call(guard);
+            libc::raise(libc::SIGUSR1);
+            libc::_exit(0);
+        }
+        assert!(libc::WIFSTOPPED(wait_for(pid)));
+        let mut finished = false;
+        for _ in 0..steps {
+            libc::ptrace(libc::PTRACE_SINGLESTEP, pid, 0, 0);
+            let status = wait_for(pid);
+            if libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGUSR1 {
+                finished = true;
+                break;
+            }
+            assert!(libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP, "{status:x}");
+        }
+        libc::kill(pid, libc::SIGKILL);
+        wait_for(pid);
+        assert_eq!(runtime.reap().unwrap(), 1);
+        !finished
+    }
+}
+
+/// Keeps this thread, and the children that it forks, on the processor that it is on: a tracer and a child that take
+/// turns at every instruction would otherwise wake each other up across processors, which takes three times as long.
+fn stay_on_this_processor() {
+    // SAFETY: plain calls, with a set of our own.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(usize::try_from(libc::sched_getcpu()).unwrap(), &mut set);
+        assert_eq!(libc::sched_setaffinity(0, size_of_val(&set), &raw const set), 0);
+    }
+}
+
+#[test]
+fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
+    stay_on_this_processor();
+    let runtime = open();
+    rules(&runtime, RULES);
+    let guard = runtime.guard("g").unwrap();
+    let mut mine = enter(guard).unwrap();
+    enter(guard).unwrap().exit(Outcome::Success).unwrap();
+    let (mut steps, mut before) = (0, guard.stats().unwrap());
+    while kill_after(&runtime, guard, steps) {
+        let stats = guard.stats().unwrap();
+        assert_eq!(stats.inflight, 1, "after {steps} instructions only our own permit is in flight");
+        let counted = stats.calls[1] - before.calls[1];
+        let timed = stats.latency.count() - before.latency.count();
+        assert!((1..=2).contains(&counted) && (1..=2).contains(&timed), "the call before counts, the killed one may");
+        before = stats;
+        steps += STRIDE;
+    }
+    assert!(steps > 200, "{steps} instructions cannot have been all");
+    mine.exit(Outcome::Success).unwrap();
+    let mut all: Vec<_> = (0..8).map(|_| enter(guard).unwrap()).collect();
+    assert_eq!(enter(guard).unwrap_err(), NotEntered::Refused(Stage::Concurrency), "the limit is what it was");
+    runtime.clock().advance(SECOND).unwrap();
+    all.iter_mut().for_each(|permit| permit.exit(Outcome::Success).unwrap());
+}
+
+fn a_guard_comes_and_goes(runtime: &Runtime, turn: u64) {
+    let guard = runtime.guard(&format!("guard-{turn}")).unwrap();
+    enter(guard).unwrap().exit(Outcome::Success).unwrap();
+    assert_eq!(guard.stats().unwrap().calls[0], 1);
+    guard.retire().unwrap();
+}
+
+/// One of a counter, a gauge and a histogram.
+fn series_come_and_go(runtime: &Runtime, turn: u64) {
+    let value = turn.to_string();
+    let labels = [("n", value.as_str())];
+    let what = |name| Description { name, labels: &labels, ..Description::default() };
+    let counter = runtime.counter(&what("c")).unwrap();
+    let gauge = runtime.gauge(&what("g")).unwrap();
+    let histogram = runtime.histogram(&what("h")).unwrap();
+    counter.add(1).unwrap();
+    gauge.add(1.0).unwrap();
+    histogram.record(1.0).unwrap();
+    assert_eq!((counter.value().unwrap(), gauge.value().unwrap()), (1, 1.0));
+    assert_eq!(histogram.values().unwrap().count(), 1);
+    counter.retire().unwrap();
+    gauge.retire().unwrap();
+    histogram.retire().unwrap();
+}
+
+#[test]
+fn guards_and_series_come_and_go_and_leave_it_no_fuller() {
+    let runtime = open_with(SegmentOptions { bytes: 4 << 20, ..SegmentOptions::default() });
+    let mut used = 0;
+    for turn in 0..TURNS {
+        a_guard_comes_and_goes(&runtime, turn);
+        series_come_and_go(&runtime, turn);
+        match turn {
+            SETTLED => used = runtime.segment_usage().used_bytes,
+            _ if turn > SETTLED => assert_eq!(runtime.segment_usage().used_bytes, used, "turn {turn}"),
+            _ => {}
+        }
+    }
+    let snapshot = runtime.snapshot().unwrap();
+    assert_eq!((snapshot.families.len(), snapshot.guards.len(), snapshot.overflowed), (0, 1, [0; 4]));
+}
