@@ -115,7 +115,7 @@ unsafe fn labels(from: &tg_instrument) -> Result<Vec<(&str, &str)>, Error> {
 /// # Safety
 /// NULL, or a handle of its kind.
 #[inline(always)]
-unsafe fn handle<'a, H: Handle>(pointer: *const H) -> Option<&'a H::Of> {
+unsafe fn handle<H: Handle>(pointer: *const H) -> Option<&'static H::Of> {
     let pointer = pointer.cast::<H::Of>();
     // SAFETY: by contract; handles are never unmapped.
     if pointer.is_aligned() { unsafe { pointer.as_ref() } } else { None }

@@ -40,6 +40,7 @@ PARTS = [
     Part("symbols", "Symbols are those of the header", f"tests/abi/symbols {PREFIX} {OUT}/symbols", counting.ours),
     Part("link", "Programs link as users would, the C example among them",
          f"tests/abi/link {PREFIX} {OUT}/link {TARGET}/release", counting.ours),
+    Part("readme", "What the READMEs show works as it stands", f"tests/readme/run {PREFIX} {OUT}/readme", counting.ours),
     Part("asan", "C tests and vectors, AddressSanitizer on the shipped library",
          c_tests("asan", PREFIX, "address,undefined"), counting.ours),
     Part("small", "C tests and symbols of the library without WASM",

@@ -1,6 +1,8 @@
 /* Forks: the child uses the runtime afresh, what it holds is its own, and its end gives it back. */
 #include "support.h"
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,6 +159,44 @@ TEST(a_child_finds_a_named_runtime) {
   in_child(open_by_name, (void *)(uintptr_t)guard);
   CHECK_EQ(stats_of(guard).calls[TG_OUTCOME_SUCCESS], 1);
   CHECK_STATUS(tg_runtime_close(rt), TG_OK);
+}
+
+static void let_no_file_open(bool on) {
+  static struct rlimit before;
+  if (on) REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  struct rlimit none = { 0, before.rlim_max };
+  REQUIRE(setrlimit(RLIMIT_NOFILE, on ? &none : &before) == 0);
+}
+
+/* It attaches at its first cold call, for which it needs a descriptor; all it opens meanwhile is its own. */
+static void attach_in_vain(void *with) {
+  scene *scene = with;
+  uint64_t version;
+  tg_error error = TG_ERROR_INIT;
+  tg_text *text = NULL;
+  let_no_file_open(true);
+  CHECK_STATUS(tg_metrics_render(scene->rt, TG_STR(""), &text, &error), TG_SYSTEM);
+  CHECK(strstr(error.message, "Too many open files") != NULL);
+  let_no_file_open(false);
+  int mine[8];
+  for (int i = 0; i < 8; i++) REQUIRE((mine[i] = open("/dev/null", O_RDONLY)) >= 0);
+  let_no_file_open(true);
+  CHECK_STATUS(apply(scene->rt, "{\"version\":2}"), TG_SYSTEM);
+  CHECK_STATUS(tg_metrics_render(scene->rt, TG_STR(""), &text, NULL), TG_SYSTEM);
+  CHECK_STATUS(pass(scene->guard, TG_OUTCOME_SUCCESS), TG_OK);
+  CHECK_STATUS(tg_rules_version(scene->rt, &version), TG_OK);
+  let_no_file_open(false);
+  for (int i = 0; i < 8; i++) CHECK(fcntl(mine[i], F_GETFD) >= 0);
+  CHECK_STATUS(apply(scene->rt, "{\"version\":2}"), TG_OK);
+  for (int i = 0; i < 8; i++) CHECK(fcntl(mine[i], F_GETFD) >= 0);
+}
+
+TEST(a_child_that_cannot_attach_leaves_the_hosts_files_alone) {
+  scene scene = scene_open("{}");
+  CHECK_STATUS(pass(scene.guard, TG_OUTCOME_SUCCESS), TG_OK);
+  in_child(attach_in_vain, &scene);
+  CHECK_EQ(stats_of(scene.guard).calls[TG_OUTCOME_SUCCESS], 2);
+  CHECK_STATUS(tg_runtime_close(scene.rt), TG_OK);
 }
 
 static atomic_bool storm_over;

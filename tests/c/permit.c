@@ -123,6 +123,23 @@ TEST(max_hold_takes_back_and_a_late_exit_is_harmless) {
   tg_runtime_close(rt);
 }
 
+/* The epochs of max_hold are counted in 15 bits: a very late exit may name one that is in force again. */
+TEST(an_exit_after_all_epochs_is_harmless_too) {
+  tg_runtime *rt = open_virtual();
+  const tg_guard *guard = guarded(rt, "{\"concurrency\":{\"max\":2},\"max_hold\":\"1s\"}");
+  tg_permit lost;
+  CHECK_STATUS(tg_guard_enter(guard, NULL, &lost), TG_OK);
+  for (int i = 0; i < 4; i++) {
+    tg_clock_advance(rt, 8192 * SECOND);
+    CHECK_STATUS(pass(guard, TG_OUTCOME_SUCCESS), TG_OK);
+  }
+  CHECK_STATUS(tg_guard_exit(&lost, TG_OUTCOME_SUCCESS), TG_EXPIRED);
+  CHECK_EQ(stats_of(guard).inflight, 0);
+  CHECK_STATUS(pass(guard, TG_OUTCOME_SUCCESS), TG_OK);
+  CHECK_EQ(stats_of(guard).expired, 1);
+  tg_runtime_close(rt);
+}
+
 /* A permit lies anywhere in memory that is aligned for it. */
 TEST(permits_may_be_moved) {
   tg_runtime *rt = open_virtual();

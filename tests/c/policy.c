@@ -1,6 +1,7 @@
 /* Policies: load, decide, swap, roll back, unload; guests that mean no good. */
 #include "guest.h"
 #include <dirent.h>
+#include <pthread.h>
 
 #define BOUND "{\"policy\":{\"name\":\"p\",\"on_fail\":\"%s\"}}"
 
@@ -230,6 +231,45 @@ TEST(policies_show_in_the_metrics) {
   CHECK_STATUS(tg_metrics_render(rt, TG_STR(""), &text, NULL), TG_OK);
   CHECK(holds(text, "tidegate_policy_"));
   tg_text_free(text);
+  tg_runtime_close(rt);
+}
+
+/* Large enough for the library, too small for a guest that recurses to its limit. */
+#define SMALL_STACK (160 << 10)
+
+static void on_a_small_stack(void *(*body)(void *), void *with) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0);
+  REQUIRE(pthread_create(&thread, &attributes, body, with) == 0);
+  pthread_join(thread, NULL);
+  pthread_attr_destroy(&attributes);
+}
+
+static void *recurse_without_end(void *guard) {
+  tg_permit permit;
+  CHECK_STATUS(enter_at(guard, 7, &permit), TG_REFUSED_POLICY);
+  CHECK_EQ(tg_permit_reason(&permit), 0);
+  return NULL;
+}
+
+static void *load_here(void *rt) {
+  guest guest = guest_read("by_cost");
+  tg_error error = TG_ERROR_INIT;
+  CHECK_STATUS(tg_policy_load(rt, TG_STR("p"), guest.bytes, guest.len, NULL, &error), TG_SYSTEM);
+  CHECK(strstr(error.message, "stack") != NULL);
+  free(guest.bytes);
+  return NULL;
+}
+
+TEST(a_small_stack_gets_no_answer) {
+  if (!has_wasm()) return;
+  tg_runtime *rt = open_virtual();
+  const tg_guard *guard = bound(rt, "deny");
+  CHECK_STATUS(guest_load(rt, "p", "by_cost"), TG_OK);
+  on_a_small_stack(recurse_without_end, (void *)(uintptr_t)guard);
+  on_a_small_stack(load_here, rt);
+  CHECK_STATUS(pass(guard, TG_OUTCOME_SUCCESS), TG_OK);
   tg_runtime_close(rt);
 }
 

@@ -46,7 +46,8 @@ pub enum Cause {
     /// It answered with something that is not a verdict.
     BadVerdict,
     /// No instance was to be had for this thread: the policy is not loaded, or out of service, or
-    /// there are more threads than slots, or the call came from inside of another.
+    /// there are more threads than slots, or the thread has too little stack left, or the call came from inside of
+    /// another.
     NoInstance,
 }
 

@@ -7,7 +7,7 @@ use crate::guest::GuestState;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::state::PolicyState;
-use crate::{check, golden, thread};
+use crate::{check, golden, stack, thread};
 use std::sync::Arc;
 use wasmtime::InstancePre;
 
@@ -24,6 +24,10 @@ impl Generation {
     /// an instance with host state of its own, so that nothing of a module that is refused stays.
     pub fn build(bytes: &[u8], options: &Options, attributes: &Arc<Interner>) -> Result<Self, PolicyError> {
         let options = options.checked()?;
+        if !stack::suffices_for_a_load() {
+            let detail = "compiling a module takes 512 KiB of stack, and this thread has less left".into();
+            return Err(PolicyError::Host { detail });
+        }
         let machine = machine()?;
         let module = check::compile(&machine.engine, bytes, options.memory_max_bytes)?;
         let template = machine

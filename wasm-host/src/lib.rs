@@ -40,6 +40,7 @@ mod log;
 mod options;
 mod place;
 mod registry;
+mod stack;
 mod state;
 mod strikes;
 mod swap;

@@ -7,7 +7,7 @@
 //! so one of the two sees the other.
 
 use crate::error::PolicyError;
-use crate::{altstack, ticker};
+use crate::{altstack, stack, ticker};
 use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
@@ -59,11 +59,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// **Hot.** `None` when there is none to be had.
+    /// **Hot.** `None` when there is none to be had, or too little is left of the thread's stack.
     #[inline]
     pub fn own() -> Option<Self> {
         let epoch = fork::epoch();
-        if TAKEN_IN.get() == epoch {
+        if TAKEN_IN.get() == epoch && stack::suffices_for_a_call() {
             return Some(Self { index: SLOT.get(), epoch });
         }
         take(epoch)
@@ -97,8 +97,8 @@ impl Pin {
     pub fn cold() -> Result<Self, PolicyError> {
         let pin = Slot::own().and_then(|slot| slot.pin(COLD));
         pin.ok_or_else(|| PolicyError::Host {
-            detail: "this thread cannot run guests: it is in one, or the system refused it an \
-                     alternate signal stack or a ticker thread"
+            detail: "this thread cannot run guests: it is in one, or has less than 320 KiB of its \
+                     stack left, or the system refused it an alternate signal stack or a ticker thread"
                 .into(),
         })
     }
@@ -154,6 +154,10 @@ pub(crate) fn visit_free(mut visit: impl FnMut(usize)) {
 
 #[cold]
 fn take(epoch: u64) -> Option<Slot> {
+    stack::find();
+    if TAKEN_IN.get() == epoch || !stack::suffices_for_a_call() {
+        return None;
+    }
     // Not in a thread that is ending, whose slot was given back.
     AT_END.try_with(|_| ()).ok()?;
     if !INITIALISED.get() && !altstack::initialise_thread() {

@@ -198,10 +198,14 @@ pub fn give_back_alone<W: Word>(word: &W, taken: u64) -> bool {
 }
 
 /// Gives back a permit taken at `taken`, and tells the word's epoch; None when `max_hold` had already done so.
+/// A permit that was taken back 2¹⁵ epochs ago names an epoch that is in force again: where none are in flight since, it
+/// changes nothing.
 #[cold]
 pub fn give_back<W: Word>(word: &W, taken: u64) -> Option<u64> {
     let step = |seen| {
-        let next = Held::of(seen).minus(taken).ok_or(())?;
+        let held = Held::of(seen);
+        let since = if taken == held.epoch { held.new } else { held.old };
+        let next = held.minus(taken).filter(|_| since > 0).ok_or(())?;
         Ok::<_, ()>((next.word(), next.epoch))
     };
     update(word, step).ok()
@@ -244,6 +248,23 @@ mod tests {
         assert_eq!(take(&word, 9, 3).unwrap().epoch, 100);
         assert!(give_back(&word, taken.epoch).is_some());
         assert_eq!(Held::of(word.load(Relaxed)).inflight(), 1);
+    }
+
+    #[test]
+    fn an_exit_that_is_late_by_all_epochs_takes_nothing_from_none() {
+        for ahead in [0, 1] {
+            let word = AtomicU64::new(0);
+            let lost = take(&word, 9, 7).unwrap();
+            let first = take(&word, 9, 9).unwrap();
+            assert_eq!(first.expired, 1);
+            assert!(give_back(&word, first.epoch).is_some());
+            let half = take(&word, 9, 9 + EPOCH_MASK / 2).unwrap();
+            assert!(give_back(&word, half.epoch).is_some());
+            let again = take(&word, 9, 7 + ahead).unwrap();
+            assert!(give_back(&word, again.epoch).is_some());
+            assert!(give_back(&word, lost.epoch).is_none());
+            assert_eq!(Held::of(word.load(Relaxed)).inflight(), 0);
+        }
     }
 
     proptest! {

@@ -26,6 +26,8 @@ pub struct Shared {
     closed: AtomicBool,
     lock: ColdLock,
     process: PerProcess<Option<Process>>,
+    /// The fork epoch of the parent whose attachment this process has closed its copy of; 0: of none.
+    let_go_of: AtomicU64,
     caches: PerProcess<Mutex<Caches>>,
     /// Where threads count that found no room, or come after their own end.
     fallback: PerProcess<Local>,
@@ -62,6 +64,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             lock: ColdLock::default(),
             process: PerProcess::new(),
+            let_go_of: AtomicU64::new(0),
             caches: PerProcess::new(),
             fallback: PerProcess::new(),
             host: OnceLock::new(),
@@ -129,10 +132,13 @@ impl Shared {
         Ok(Locked { process, _held: held })
     }
 
-    /// As long as a child keeps its parent's description open, the parent's locks outlive the parent.
+    /// As long as a child keeps its parent's description open, the parent's locks outlive the parent. Once only: a
+    /// child that cannot attach (it has no /proc, or no descriptor left) comes here at every call, and by then the
+    /// number may be a file of the host's.
     fn close_inherited(&self) {
-        if let Some(Some(parents)) = self.process.inherited() {
-            // SAFETY: only users of the cold lock use it, and it is replaced before the lock is let go.
+        let Some(Some(parents)) = self.process.inherited() else { return };
+        if self.let_go_of.swap(parents.epoch, AcqRel) != parents.epoch {
+            // SAFETY: only users of the cold lock use it, and none after this.
             unsafe { libc::close(parents.file.as_raw_fd()) };
         }
     }
@@ -184,6 +190,7 @@ impl Shared {
 
     /// Gives back what this process holds, then the memory. What a thread still does meanwhile meets zeros.
     fn detach(&self, held: &Held<'_>) {
+        self.close_inherited();
         if let Some(Some(process)) = self.process.get() {
             let fd = process.file.as_raw_fd();
             if held.lock_file(fd).is_ok() {
