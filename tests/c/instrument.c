@@ -164,4 +164,35 @@ TEST(label_sets_beyond_the_limit_share_one_series) {
   tg_runtime_close(rt);
 }
 
+TEST(a_handle_of_another_kind_is_refused_and_changes_nothing) {
+  tg_runtime *rt = open_plain();
+  tg_instrument c = described("c"), g = described("g"), h = described("h");
+  const tg_counter *counter;
+  const tg_gauge *gauge;
+  const tg_histogram *histogram;
+  CHECK_STATUS(tg_counter_resolve(rt, &c, &counter, NULL), TG_OK);
+  CHECK_STATUS(tg_gauge_resolve(rt, &g, &gauge, NULL), TG_OK);
+  CHECK_STATUS(tg_histogram_resolve(rt, &h, &histogram, NULL), TG_OK);
+  /* Once each, so that this thread knows them. */
+  CHECK_STATUS(tg_counter_add(counter, 1), TG_OK);
+  CHECK_STATUS(tg_gauge_set(gauge, 1), TG_OK);
+  CHECK_STATUS(tg_histogram_record(histogram, 1), TG_OK);
+  uint64_t count;
+  double value;
+  CHECK_STATUS(tg_counter_add((const void *)histogram, 1000), TG_INVALID);
+  CHECK_STATUS(tg_counter_value((const void *)gauge, &count), TG_INVALID);
+  CHECK_STATUS(tg_counter_value((const void *)histogram, &count), TG_INVALID);
+  CHECK_STATUS(tg_counter_retire((const void *)gauge), TG_INVALID);
+  CHECK_STATUS(tg_gauge_set((const void *)counter, 5), TG_INVALID);
+  CHECK_STATUS(tg_gauge_retire((const void *)histogram), TG_INVALID);
+  CHECK_STATUS(tg_histogram_record((const void *)counter, 1), TG_INVALID);
+  CHECK_STATUS(tg_histogram_quantile((const void *)gauge, 0.5, &value), TG_INVALID);
+  CHECK_STATUS(tg_histogram_retire((const void *)counter), TG_INVALID);
+  tg_text *page = NULL;
+  CHECK_STATUS(tg_metrics_render(rt, TG_STR(""), &page, NULL), TG_OK);
+  CHECK(holds(page, "\nc_total 1\n") && holds(page, "\ng 1\n") && holds(page, "\nh_count 1\n"));
+  tg_text_free(page);
+  tg_runtime_close(rt);
+}
+
 TEST_MAIN

@@ -1,5 +1,6 @@
 /* Threads that come and go. */
 #include "support.h"
+#include <limits.h>
 #include <pthread.h>
 
 static const tg_guard *guard;
@@ -143,6 +144,25 @@ static void *opens_its_own(void *unused) {
     CHECK_STATUS(tg_runtime_close(own), TG_OK);
   }
   return NULL;
+}
+
+/* A sanitizer's own frames need more. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SMALL_STACK (512 << 10)
+#else
+#define SMALL_STACK PTHREAD_STACK_MIN
+#endif
+
+TEST(the_smallest_stack_is_enough) {
+  pthread_attr_t small;
+  pthread_t thread;
+  open_with_threads(4);
+  pthread_attr_init(&small);
+  REQUIRE(pthread_attr_setstacksize(&small, SMALL_STACK) == 0);
+  REQUIRE(pthread_create(&thread, &small, one_call, NULL) == 0);
+  pthread_join(thread, NULL);
+  pthread_attr_destroy(&small);
+  check_totals(1);
 }
 
 TEST(runtimes_may_be_opened_and_closed_side_by_side) {

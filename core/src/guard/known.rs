@@ -21,12 +21,13 @@ use std::sync::atomic::AtomicU64;
 pub const GUARDS: usize = 64;
 
 /// A thread's memory of one guard.
-#[repr(align(512))]
 pub struct Known {
     /// Whose it is.
     guard: Cell<*const Guard>,
     run: Cell<Own<'static, RUN>>,
     facts: Facts,
+    /// To make its size a power of two, so that places need no division.
+    _rest: [u64; (512 - 16 - size_of::<Facts>()) / 8],
 }
 
 const _: () = assert!(size_of::<Known>() == 512);
@@ -70,7 +71,8 @@ pub(super) fn known_at(index: u32) -> u16 {
 impl Known {
     /// A memory of nothing.
     pub const fn nothing() -> Known {
-        Known { guard: Cell::new(null()), run: Cell::new(Own::new(&NOWHERE)), facts: Facts::none() }
+        let (guard, run) = (Cell::new(null()), Cell::new(Own::new(&NOWHERE)));
+        Known { guard, run, facts: Facts::none(), _rest: [0; _] }
     }
 
     /// Learns what there is to know. The run is the thread's own.

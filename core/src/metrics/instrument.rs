@@ -3,19 +3,21 @@
 //! A counter and a histogram are written by plain stores into the thread's own lane; a gauge is one shared word.
 
 use super::histogram::{self, Histogram as Values};
-use super::known::KnownSeries;
+use super::known::KnownHistogram;
 use super::name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::{Shared, current, latest};
+use crate::runtime::{Local, Shared, current, latest};
 use crate::segment::View;
 use crate::segment::directory::{Cell, Directory, Found, Kind};
+use crate::segment::header::KINDS;
 use crate::slot::lane::{Count, Own, Run, RunPlace, each_run};
 use crate::word::update;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Words of a histogram's run: the tag, then the histogram.
 pub const HISTOGRAM_RUN: usize = 16;
-const COUNTER_RUN: usize = 2;
+/// Words of a counter's run: the tag, then the sum.
+pub const COUNTER_RUN: usize = 2;
 const VALUE: usize = 1;
 const VALUES: usize = 1;
 
@@ -57,7 +59,6 @@ pub struct Handle {
     /// [`LIVE`] plus the kind until the handle ends: what is not such a series will hardly say so.
     mark: AtomicU64,
     view: View,
-    kind: Kind,
     found: Found,
 }
 
@@ -86,8 +87,11 @@ impl Handle {
     }
 
     fn alive(&self, kind: Kind) -> std::result::Result<(), ErrorKind> {
-        let alive = self.mark.load(Acquire) == LIVE + kind as u64 && self.stands();
-        if alive { Ok(()) } else { Err(ErrorKind::Closed) }
+        match self.mark.load(Acquire).wrapping_sub(LIVE) {
+            number if number != kind as u64 && number < KINDS as u64 => Err(ErrorKind::Invalid),
+            number if number == kind as u64 && self.stands() => Ok(()),
+            _ => Err(ErrorKind::Closed),
+        }
     }
 
     /// The same of what surely is a series of its kind.
@@ -101,33 +105,22 @@ impl Handle {
         self.mark.store(0, Release);
     }
 
-    /// What the calling thread remembers of it, and its run of N words, when it stands.
-    #[inline(always)]
-    fn known<const N: usize>(&self) -> Option<(&'static KnownSeries, Own<'static, N>)> {
-        let known = latest()?.known_series(self.index as usize);
-        let run = known.run(self)?;
-        self.stands().then_some((known, run))
-    }
-
-    /// The calling thread's run of N words, looked up. It is remembered when it is the thread's own.
-    fn look_up<const N: usize>(&self, kind: Kind) -> std::result::Result<Run<'static>, ErrorKind> {
+    /// The calling thread's run of N words, looked up.
+    fn look_up<const N: usize>(&self, kind: Kind) -> std::result::Result<(&'static Local, Run<'static>), ErrorKind> {
         self.alive(kind)?;
         let local = current(self.shared);
-        let run = local.run(self.place, N, &self.cell().generation, self.generation);
-        if let Some(own) = run.own::<N>() {
-            local.known_series(self.index as usize).learn(self, own);
-        }
-        Ok(run)
+        Ok((local, local.run(self.place, N, &self.cell().generation, self.generation)))
     }
 
-    fn each_run(&self, words: usize, mut see: impl FnMut(&[std::sync::atomic::AtomicU64])) -> Result<()> {
-        self.alive(self.kind).map_err(closed)?;
+    fn each_run(&self, kind: Kind, words: usize, mut see: impl FnMut(&[AtomicU64])) -> Result<()> {
+        self.alive(kind).map_err(closed)?;
         each_run(self.shared.segment(), self.place, words, self.generation, |_, run| see(run));
         Ok(())
     }
 
-    fn retire(&self) -> Result<()> {
-        self.shared.retire_series(self.kind, self.found, self)
+    fn retire(&self, kind: Kind) -> Result<()> {
+        self.alive(kind).map_err(closed)?;
+        self.shared.retire_series(kind, self.found, self)
     }
 }
 
@@ -135,8 +128,8 @@ impl Counter {
     /// Adds `n`. **Hot.**
     #[inline]
     pub fn add(&self, n: u64) -> std::result::Result<(), ErrorKind> {
-        match self.0.known::<COUNTER_RUN>() {
-            Some((_, run)) => {
+        match self.known() {
+            Some(run) => {
                 run.add(VALUE, n);
                 Ok(())
             }
@@ -144,22 +137,33 @@ impl Counter {
         }
     }
 
+    /// The run that the calling thread remembers, when the series stands.
+    #[inline(always)]
+    fn known(&self) -> Option<Own<'static, COUNTER_RUN>> {
+        let run = latest()?.known_counter(self.0.index).run(&self.0)?;
+        self.0.stands().then_some(run)
+    }
+
     #[cold]
     fn add_anew(&self, n: u64) -> std::result::Result<(), ErrorKind> {
-        self.0.look_up::<COUNTER_RUN>(Kind::Counter)?.add(VALUE, n);
+        let (local, run) = self.0.look_up::<COUNTER_RUN>(Kind::Counter)?;
+        if let Some(own) = run.own() {
+            local.known_counter(self.0.index).learn(&self.0, own);
+        }
+        run.add(VALUE, n);
         Ok(())
     }
 
     /// The sum over all slots. **Cold.**
     pub fn value(&self) -> Result<u64> {
         let mut sum = 0u64;
-        self.0.each_run(COUNTER_RUN, |run| sum = sum.wrapping_add(run[VALUE].load(Relaxed)))?;
+        self.0.each_run(Kind::Counter, COUNTER_RUN, |run| sum = sum.wrapping_add(run[VALUE].load(Relaxed)))?;
         Ok(sum)
     }
 
     /// Takes the series out; its room is used again. **Cold.**
     pub fn retire(&self) -> Result<()> {
-        self.0.retire()
+        self.0.retire(Kind::Counter)
     }
 }
 
@@ -187,7 +191,7 @@ impl Gauge {
 
     /// Takes the series out; its room is used again. **Cold.**
     pub fn retire(&self) -> Result<()> {
-        self.0.retire()
+        self.0.retire(Kind::Gauge)
     }
 }
 
@@ -195,18 +199,28 @@ impl Histogram {
     /// Records a value that is finite and not negative. **Hot.**
     #[inline]
     pub fn record(&'static self, value: f64) -> std::result::Result<(), ErrorKind> {
-        match self.0.known::<HISTOGRAM_RUN>() {
+        match self.known() {
             Some((known, run)) if histogram::record(&self.0.view, run, VALUES, value, &known.last) => Ok(()),
             Some(_) => Err(ErrorKind::Invalid),
             None => self.record_anew(value),
         }
     }
 
+    /// What the calling thread remembers of it, and its run, when the series stands.
+    #[inline(always)]
+    fn known(&self) -> Option<(&'static KnownHistogram<HISTOGRAM_RUN>, Own<'static, HISTOGRAM_RUN>)> {
+        let known = latest()?.known_histogram(self.0.index);
+        let run = known.series.run(&self.0)?;
+        self.0.stands().then_some((known, run))
+    }
+
     #[cold]
     fn record_anew(&'static self, value: f64) -> std::result::Result<(), ErrorKind> {
-        let run = self.0.look_up::<HISTOGRAM_RUN>(Kind::Histogram)?;
-        if let Some((known, run)) = self.0.known::<HISTOGRAM_RUN>() {
-            known.last.learn(&self.0.view, run, VALUES);
+        let (local, run) = self.0.look_up::<HISTOGRAM_RUN>(Kind::Histogram)?;
+        if let Some(own) = run.own() {
+            let known = local.known_histogram(self.0.index);
+            known.series.learn(&self.0, own);
+            known.last.learn(&self.0.view, own, VALUES);
         }
         if histogram::record_at_once(&self.0.view, run, VALUES, value) { Ok(()) } else { Err(ErrorKind::Invalid) }
     }
@@ -214,13 +228,13 @@ impl Histogram {
     /// What was recorded, over all slots. **Cold.**
     pub fn values(&self) -> Result<Values> {
         let mut values = Values::default();
-        self.0.each_run(HISTOGRAM_RUN, |run| values.add(self.0.shared.segment(), run, VALUES))?;
+        self.0.each_run(Kind::Histogram, HISTOGRAM_RUN, |run| values.add(self.0.shared.segment(), run, VALUES))?;
         Ok(values)
     }
 
     /// Takes the series out; its room is used again. **Cold.**
     pub fn retire(&self) -> Result<()> {
-        self.0.retire()
+        self.0.retire(Kind::Histogram)
     }
 }
 
@@ -282,7 +296,6 @@ impl Shared {
             life: AtomicU32::new(found.generation),
             mark: AtomicU64::new(LIVE + kind as u64),
             view: self.segment().view(),
-            kind,
             found,
         })))
     }
@@ -377,5 +390,9 @@ fn series_name(name: &str, labels: &str) -> String {
 }
 
 fn closed(kind: ErrorKind) -> Error {
-    Error::new(kind, "the runtime was closed or the series retired")
+    let what = match kind {
+        ErrorKind::Invalid => "the handle is of another kind of instrument",
+        _ => "the runtime was closed or the series retired",
+    };
+    Error::new(kind, what)
 }

@@ -4,7 +4,8 @@ use super::shared::Shared;
 use crate::clock::page::OwnAnchor;
 use crate::fork::{self, Stamp};
 use crate::guard::known::{GUARDS, Known};
-use crate::metrics::known::KnownSeries;
+use crate::metrics::instrument::{COUNTER_RUN, HISTOGRAM_RUN};
+use crate::metrics::known::{KnownHistogram, KnownSeries};
 use crate::segment::View;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
@@ -12,8 +13,11 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, compiler_fence};
 
-/// Series that it remembers, likewise.
+/// Counters that a thread remembers, each at its index modulo this; and as many histograms.
 const SERIES: usize = 128;
+
+/// What is counted when a lane has no room for a page.
+static VOID: Page = Page([const { AtomicU64::new(0) }; PAGE_WORDS]);
 
 /// A thread's place in one runtime.
 pub struct Local {
@@ -28,11 +32,9 @@ pub struct Local {
     owner: *const Shared,
     /// The thread's copy of the clock's anchor.
     anchor: OwnAnchor,
-    /// On the heap one by one: all together are too large for the stack of a small thread.
     guards: Box<[Known; GUARDS]>,
-    series: [KnownSeries; SERIES],
-    /// What is counted when the lane has no room for a page.
-    void: Page,
+    counters: [KnownSeries<COUNTER_RUN>; SERIES],
+    histograms: Box<[KnownHistogram<HISTOGRAM_RUN>; SERIES]>,
 }
 
 /// The place that this thread used last: a hit is the hot path.
@@ -124,9 +126,9 @@ impl Local {
             view: shared.segment().view(),
             owner: shared,
             anchor: OwnAnchor::default(),
-            guards: nothing_known(),
-            series: [const { KnownSeries::nothing() }; SERIES],
-            void: Page([const { AtomicU64::new(0) }; PAGE_WORDS]),
+            guards: all(Known::nothing),
+            counters: [const { KnownSeries::nothing() }; SERIES],
+            histograms: all(KnownHistogram::nothing),
         }
     }
 
@@ -144,7 +146,7 @@ impl Local {
     pub fn run(&self, place: RunPlace, words: usize, life: &AtomicU32, generation: u32) -> Run<'_> {
         match self.lane.as_ref().and_then(|lane| lane.run(place, words, life, generation)) {
             Some(run) => run,
-            None => Run::unread(&self.void),
+            None => Run::unread(&VOID),
         }
     }
 
@@ -166,10 +168,16 @@ impl Local {
         &self.guards[at as usize / size_of::<Known>() % GUARDS]
     }
 
-    /// What it remembers of the series of an index, likewise.
+    /// What it remembers of the counter of an index, likewise.
     #[inline(always)]
-    pub(crate) fn known_series(&self, index: usize) -> &KnownSeries {
-        &self.series[index % SERIES]
+    pub(crate) fn known_counter(&self, index: u32) -> &KnownSeries<COUNTER_RUN> {
+        &self.counters[index as usize % SERIES]
+    }
+
+    /// What it remembers of the histogram of an index, likewise.
+    #[inline(always)]
+    pub(crate) fn known_histogram(&self, index: u32) -> &KnownHistogram<HISTOGRAM_RUN> {
+        &self.histograms[index as usize % SERIES]
     }
 
     /// Touches what the first call would.
@@ -178,8 +186,9 @@ impl Local {
     }
 }
 
-fn nothing_known() -> Box<[Known; GUARDS]> {
-    let all: Box<[Known]> = (0..GUARDS).map(|_| Known::nothing()).collect();
+/// N memories of nothing, on the heap one by one: all together are too large for the stack of a small thread.
+fn all<T, const N: usize>(nothing: impl Fn() -> T) -> Box<[T; N]> {
+    let all: Box<[T]> = (0..N).map(|_| nothing()).collect();
     all.try_into().unwrap_or_else(|_| unreachable!("there are so many"))
 }
 
