@@ -198,7 +198,7 @@ pub unsafe extern "C" fn tg_guard_enter(
             return TG_INVALID;
         };
         let entered = if call.is_null() {
-            guard.enter_inline(&Call::default(), permit)
+            guard.enter_inline(const { &Call::PLAIN }, permit)
         } else {
             // SAFETY: not NULL.
             return unsafe { enter_with(guard, call, permit) };

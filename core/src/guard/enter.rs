@@ -8,8 +8,8 @@ use super::cell::{EXPIRED, HELD, MAX_RATES, RUN, SHADOWED};
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{FOLLOWED, JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
-use super::policy_stage::Said;
+use super::permit::{FOLLOWED, Followed, JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
+use super::policy_stage::{Go, Said, key_hash};
 use super::turned_away::{Ended, Taken};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, Admission};
@@ -90,7 +90,7 @@ impl Guard {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         let (flags, cost) = (facts.flags(), if KIND == PLAIN { 1 } else { call.cost.max(1) });
-        let (mut deadline_ns, mut marks, mut breaker) = (0, facts.marks(), 0);
+        let (mut deadline_ns, mut marks, mut breaker, mut go) = (0, facts.marks(), 0, Go::default());
         let nothing = || Taken::nothing(self, facts, run.into(), now, cost);
 
         if KIND == ANY {
@@ -99,7 +99,6 @@ impl Guard {
                 None => return nothing().turn_away(Ended::by(Stage::Deadline), call, permit),
             }
         }
-        permit.deadline_ns = deadline_ns;
         if flags.has_breaker() {
             breaker = self.cell().hot.breaker.load(Acquire);
             if !state::is_closed(breaker) {
@@ -109,18 +108,16 @@ impl Guard {
                 }
             }
         }
-        (permit.wait_ns, permit.route) = (0, 0);
         if KIND == ANY && flags.has_policy() {
             match self.ask_policy(facts.numbers(), run.into(), call, now, deadline_ns) {
-                Said::Go(go) => permit.follow(&go, call.key, cost),
+                Said::Go(said) => go = said,
                 Said::Deny { ended, observer } => {
                     return Taken { marks, breaker, observer, ..nothing() }.turn_away(ended, call, permit);
                 }
             }
             marks = marks.with(FOLLOWED).of_criticality(call.criticality as u8);
         }
-        let observer = if KIND == ANY && flags.has_policy() { permit.followed.observer } else { 0 };
-        let so_far = || Taken { marks, breaker, observer, ..nothing() };
+        let so_far = || Taken { marks, breaker, observer: go.observer, ..nothing() };
         let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
             return so_far().turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
@@ -138,8 +135,12 @@ impl Guard {
             return taken.turn_away(Ended::Again, call, permit);
         }
         (permit.guard, permit.token, permit.start_ns) = (self, facts.token(), now);
-        (permit.retry_after_ns, permit.reason) = (0, 0);
         (permit.marks, permit.epoch, permit.breaker) = (marks, place.epoch, breaker);
+        (permit.deadline_ns, permit.wait_ns, permit.route) = (deadline_ns, go.wait_ns, go.route);
+        (permit.retry_after_ns, permit.reason) = (0, 0);
+        if KIND == ANY && marks.has(FOLLOWED) {
+            permit.followed = followed(&go, call.key, cost);
+        }
         permit.seal = seal_in(PermitState::Held, facts.seal(), now);
         Ok(())
     }
@@ -193,6 +194,12 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// What the policy's observer will be told.
+fn followed(go: &Go, key: &[u8], cost: u64) -> Followed {
+    let key_hash = if go.observer == 0 { 0 } else { key_hash(key) };
+    Followed { observer: go.observer, key_hash, cost }
 }
 
 /// The earliest of the caller's and the rule's deadlines; 0: there is none. None: no time is left.

@@ -140,7 +140,7 @@ pub enum Criticality {
 }
 
 /// What a caller says of a call. All of it may be left out.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// Tokens that it takes of each rate limit; 0 means 1.
     pub cost: u64,
@@ -154,6 +154,24 @@ pub struct Call<'a> {
     pub key: &'a [u8],
     /// What policies may look at; at most [`crate::policy::MAX_ATTRIBUTES`].
     pub attributes: &'a [crate::policy::Attribute<'a>],
+}
+
+impl Call<'_> {
+    /// Of a call of which its caller says nothing.
+    pub const PLAIN: Call<'static> = Call {
+        cost: 0,
+        criticality: Criticality::Default,
+        timeout_ns: 0,
+        deadline_ns: 0,
+        key: &[],
+        attributes: &[],
+    };
+}
+
+impl Default for Call<'_> {
+    fn default() -> Self {
+        Call::PLAIN
+    }
 }
 
 /// Why a call was not entered.

@@ -2,7 +2,6 @@
 //! so that garbage, zeros and used permits are told from one that holds something.
 
 use super::handle::Guard;
-use super::policy_stage::{Go, key_hash};
 
 /// The life of a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub struct Permit {
 
 /// What a policy's observer is told at the end. It means something where the marks say [`FOLLOWED`].
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Followed {
     /// The policy generation that wants to hear of the call; 0: none does.
     pub(super) observer: u64,
@@ -161,12 +160,6 @@ impl Permit {
         self.route
     }
 
-    /// Notes what a policy said.
-    pub(super) fn follow(&mut self, go: &Go, key: &[u8], cost: u64) {
-        (self.wait_ns, self.route) = (go.wait_ns, go.route);
-        let key_hash = if go.observer == 0 { 0 } else { key_hash(key) };
-        self.followed = Followed { observer: go.observer, key_hash, cost };
-    }
 
     /// How often this enter has begun again, on a permit that is not sealed yet.
     pub(super) fn again_count(&self) -> u64 {
