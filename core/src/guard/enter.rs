@@ -4,28 +4,22 @@
 //! before a locked instruction has to be drained by it. So `pass` is one function of plain locals, and what is
 //! not the common way is handed over by value to functions that are not inlined.
 
-use super::cell::{EXPIRED, HELD, MAX_RATES, RUN, SHADOWED};
+use super::cell::{EXPIRED, HELD, RUN, SHADOWED};
 use super::handle::Guard;
 use super::known::Facts;
-use super::numbers::Block;
-use super::permit::{FOLLOWED, Followed, JUDGED, Marks, PROBE, Permit, PermitState, seal_in};
-use super::policy_stage::{Go, Said, key_hash};
-use super::turned_away::{Ended, Taken};
+use super::permit::{FOLLOWED, JUDGED, Marks, PROBE, Permit};
+use super::policy_stage::Said;
+use super::taken::Taken;
+use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, Admission};
 use crate::clock::ticks;
 use crate::concurrency::fixed::{self, Held, PENDING};
 use crate::error::ErrorKind;
-use crate::rate::token_bucket::Refusal;
 use crate::rules::Mode;
 use crate::runtime::current;
-use crate::slot::lane::{Count, Run};
+use crate::slot::lane::{Count, Own, Run};
 use std::sync::atomic::Ordering::*;
-
-/// For the calls and guards that most are: one token, no time limit, no policy, nothing in shadow mode.
-const PLAIN: bool = true;
-/// For any.
-const ANY: bool = false;
 
 impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
@@ -39,10 +33,10 @@ impl Guard {
     pub fn enter_inline(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
         let (now, facts) = (local.time_of(ticks()), known.facts());
-        if facts.elaborate() | call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0 {
-            return self.pass::<PLAIN>(facts, known.run(), now, call, permit);
+        if facts.elaborate() | call.timeout_ns | call.deadline_ns | call.cost >> 1 != 0 {
+            return self.pass(facts, known.run().into(), now, call, permit);
         }
-        self.pass_any(facts, known.run().into(), now, call, permit)
+        self.pass_plain(facts, known.run(), now, call, permit)
     }
 
     /// Enters on a thread that does not know the guard, or not as it is now.
@@ -53,7 +47,7 @@ impl Guard {
             *permit = Permit::default();
             return Err(NotEntered::Failed(ErrorKind::Closed));
         }
-        self.look_up(|facts, run| self.pass_any(facts, run, self.now(), call, permit))
+        self.look_up(|facts, run| self.pass(facts, run, self.now(), call, permit))
     }
 
     /// Calls `then` with what the calling thread knows of the guard, looked up. It is remembered where the thread's
@@ -67,8 +61,39 @@ impl Guard {
         }
     }
 
+    /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode. What
+    /// else it meets it leaves to [`Guard::pass`].
+    #[inline(always)]
+    fn pass_plain(
+        &'static self,
+        facts: &Facts,
+        run: Own<'static, RUN>,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let (flags, hot) = (facts.flags(), &self.cell().hot);
+        let breaker = if flags.has_breaker() { hot.breaker.load(Acquire) } else { 0 };
+        if !state::is_closed(breaker) {
+            return self.pass(facts, run.into(), now, call, permit);
+        }
+        let epoch = facts.epoch(self, now);
+        let seen = mark_pending(run);
+        if !fixed::take_alone(&hot.concurrency, facts.limit(), epoch) {
+            unmark(run);
+            return self.pass(facts, run.into(), now, call, permit);
+        }
+        settle(run, seen, |word| Held::plus_one(word, epoch));
+        let taken = || Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) };
+        if flags.has_rates() && !facts.rate().take(&hot.rates[0], now) {
+            return taken().take_tokens(call, permit);
+        }
+        taken().finish(call, permit)
+    }
+
+    /// The pipeline.
     #[inline(never)]
-    fn pass_any(
+    fn pass(
         &'static self,
         facts: &Facts,
         run: Run<'static>,
@@ -76,80 +101,46 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        self.pass::<ANY>(facts, run, now, call, permit)
-    }
-
-    /// The pipeline.
-    #[inline(always)]
-    fn pass<const KIND: bool>(
-        &'static self,
-        facts: &Facts,
-        run: impl Count<'static> + Into<Run<'static>>,
-        now: u64,
-        call: &Call<'_>,
-        permit: &mut Permit,
-    ) -> Result<(), NotEntered> {
-        let (flags, cost) = (facts.flags(), if KIND == PLAIN { 1 } else { call.cost.max(1) });
-        let (mut deadline_ns, mut marks, mut breaker, mut go) = (0, facts.marks(), 0, Go::default());
-        let nothing = || Taken::nothing(self, facts, run.into(), now, cost);
-
-        if KIND == ANY {
-            match deadline(facts.numbers().timeout_ns(), call, now) {
-                Some(at) => deadline_ns = at,
-                None => return nothing().turn_away(Ended::by(Stage::Deadline), call, permit),
-            }
+        let (numbers, flags) = (facts.numbers(), facts.flags());
+        let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
+        match deadline(numbers.timeout_ns(), call, now) {
+            Some(at) => taken.deadline_ns = at,
+            None => return taken.turn_away(Ended::by(Stage::Deadline), call, permit),
         }
         if flags.has_breaker() {
-            breaker = self.cell().hot.breaker.load(Acquire);
-            if !state::is_closed(breaker) {
-                match self.ask_open_breaker(facts, run.into(), now) {
-                    Ok(judged) => (marks, breaker) = judged,
-                    Err(ended) => return nothing().turn_away(ended, call, permit),
-                }
+            match self.ask_breaker(facts, run, now) {
+                Ok(judged) => (taken.marks, taken.breaker) = judged,
+                Err(ended) => return taken.turn_away(ended, call, permit),
             }
         }
-        if KIND == ANY && flags.has_policy() {
-            match self.ask_policy(facts.numbers(), run.into(), call, now, deadline_ns) {
-                Said::Go(said) => go = said,
+        if flags.has_policy() {
+            match self.ask_policy(numbers, run, call, now, taken.deadline_ns) {
+                Said::Go(go) => taken.go = go,
                 Said::Deny { ended, observer } => {
-                    return Taken { marks, breaker, observer, ..nothing() }.turn_away(ended, call, permit);
+                    taken.go.observer = observer;
+                    return taken.turn_away(ended, call, permit);
                 }
             }
-            marks = marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+            taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
         }
-        let so_far = || Taken { marks, breaker, observer: go.observer, ..nothing() };
         let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
-            return so_far().turn_away(Ended::by(Stage::Concurrency), call, permit);
+            return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);
         };
-        if KIND == ANY && flags.concurrency() == Mode::Shadow && place.inflight > facts.numbers().limit() {
-            shadowed(run.into(), Stage::Concurrency);
+        taken.place = Some(place.epoch);
+        if flags.concurrency() == Mode::Shadow && place.inflight > numbers.limit() {
+            shadowed(run, Stage::Concurrency);
         }
-        if flags.has_rates()
-            && !(KIND == PLAIN && facts.rate().take(&self.cell().hot.rates[0], now))
-            && let Err((rates, refusal)) = self.take_tokens(facts.numbers(), run.into(), now, cost)
-        {
-            return Taken { place: Some(place.epoch), rates, ..so_far() }.refused_by_rate(refusal, call, permit);
-        }
-        if !self.is_as(facts) {
-            let taken = Taken { place: Some(place.epoch), rates: MAX_RATES, ..so_far() };
-            return taken.turn_away(Ended::Again, call, permit);
-        }
-        (permit.guard, permit.token, permit.start_ns) = (self, facts.token(), now);
-        (permit.marks, permit.epoch, permit.breaker) = (marks, place.epoch, breaker);
-        (permit.deadline_ns, permit.wait_ns, permit.route) = (deadline_ns, go.wait_ns, go.route);
-        (permit.retry_after_ns, permit.reason) = (0, 0);
-        if KIND == ANY && marks.has(FOLLOWED) {
-            permit.followed = followed(&go, call.key, cost);
-        }
-        permit.seal = seal_in(PermitState::Held, facts.seal(), now);
-        Ok(())
+        taken.take_tokens(call, permit)
     }
 
     /// The marks of a call that may pass, and a word of the breaker's generation.
-    #[cold]
-    fn ask_open_breaker(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
-        let (admission, _) = state::admit(&self.cell().hot.breaker, &facts.numbers().timing(), now);
-        match admission {
+    fn ask_breaker(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
+        let word = &self.cell().hot.breaker;
+        let seen = word.load(Acquire);
+        if state::is_closed(seen) {
+            return Ok((facts.marks(), seen));
+        }
+        match state::admit(word, &facts.numbers().timing(), now).0 {
             Admission::Pass(generation) => Ok((facts.marks(), state::word_of(generation))),
             Admission::Probe(generation) => Ok((facts.marks().with(PROBE), state::word_of(generation))),
             Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
@@ -162,8 +153,7 @@ impl Guard {
         }
     }
 
-    #[inline(always)]
-    fn take_place<'a>(&self, run: impl Count<'a>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
+    fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
         let seen = mark_pending(run);
         let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch).ok();
         match taken {
@@ -177,29 +167,6 @@ impl Guard {
         }
         taken
     }
-
-    /// Takes what the call costs of every limit; Err tells which refused.
-    #[inline(never)]
-    fn take_tokens(&self, numbers: &Block, run: Run<'_>, now: u64, cost: u64) -> Result<(), (usize, Refusal)> {
-        for (index, word) in self.cell().hot.rates.iter().enumerate().take(numbers.rate_count()) {
-            let mode = numbers.rate_mode(index);
-            if mode == Mode::Off {
-                continue;
-            }
-            match numbers.bucket(index).take(word, now, cost) {
-                Ok(()) => {}
-                Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => shadowed(run, Stage::Rate),
-                Err(refusal) => return Err((index, refusal)),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What the policy's observer will be told.
-fn followed(go: &Go, key: &[u8], cost: u64) -> Followed {
-    let key_hash = if go.observer == 0 { 0 } else { key_hash(key) };
-    Followed { observer: go.observer, key_hash, cost }
 }
 
 /// The earliest of the caller's and the rule's deadlines; 0: there is none. None: no time is left.

@@ -11,6 +11,7 @@ pub(crate) mod known;
 pub mod numbers;
 pub mod permit;
 pub mod policy_stage;
+mod taken;
 pub mod recount;
 pub mod stats;
 mod turned_away;

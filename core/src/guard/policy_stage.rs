@@ -25,7 +25,7 @@ pub(super) enum Said {
 }
 
 /// How a call goes on.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Go {
     /// Time to wait first.
     pub wait_ns: u64,
@@ -33,6 +33,11 @@ pub(super) struct Go {
     pub route: u32,
     /// The generation that wants to hear of the call; 0: none does.
     pub observer: u64,
+}
+
+impl Go {
+    /// As if there were no policy.
+    pub(super) const NOTHING: Go = Go { wait_ns: 0, route: 0, observer: 0 };
 }
 
 impl Guard {

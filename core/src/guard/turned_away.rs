@@ -2,10 +2,9 @@
 
 use super::cell::{MAX_RATES, REJECTED};
 use super::enter::give_place_back;
-use super::handle::Guard;
-use super::known::Facts;
 use super::numbers::Block;
 use super::permit::{Marks, PROBE, Permit, PermitState};
+use super::taken::Taken;
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
@@ -13,7 +12,7 @@ use crate::policy::{RECORD_VERSION, Record};
 use crate::rate::token_bucket::Refusal;
 use crate::rules::Mode;
 use crate::runtime::current;
-use crate::slot::lane::{Count, Run};
+use crate::slot::lane::Count;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// How often enter begins again when rules change under it, before it gives up.
@@ -35,38 +34,7 @@ impl Ended {
     }
 }
 
-/// An attempt, and what it has taken.
-#[derive(Clone, Copy)]
-pub(super) struct Taken<'a> {
-    pub(super) guard: &'static Guard,
-    pub(super) facts: &'a Facts,
-    pub(super) run: Run<'a>,
-    pub(super) now: u64,
-    pub(super) cost: u64,
-    /// What the breaker said.
-    pub marks: Marks,
-    /// In what generation.
-    pub breaker: u64,
-    /// The policy generation that wants to hear of the call.
-    pub observer: u64,
-    /// The epoch of its place in flight.
-    pub place: Option<u64>,
-    /// How many rate limits it passed.
-    pub rates: usize,
-}
-
-impl<'a> Taken<'a> {
-    /// An attempt at its start.
-    #[inline(always)]
-    pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
-        let (marks, place) = (Marks::default(), None);
-        Taken { guard, facts, run, now, cost, marks, breaker: 0, observer: 0, place, rates: 0 }
-    }
-
-    fn numbers(&self) -> &'static Block {
-        self.facts.numbers()
-    }
-
+impl Taken<'_> {
     /// A rate limit said no, or is of other numbers.
     #[cold]
     pub(super) fn refused_by_rate(
@@ -137,8 +105,8 @@ impl<'a> Taken<'a> {
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
         }
-        if self.observer != 0 {
-            self.guard.tell_policy(self.observer, &empty_record(self.now, self.cost), 255, 0);
+        if self.go.observer != 0 {
+            self.guard.tell_policy(self.go.observer, &empty_record(self.now, self.cost), 255, 0);
         }
         if self.marks.has(PROBE) {
             let (timing, generation) = (self.numbers().timing(), state::generation_of(self.breaker));

@@ -1,0 +1,94 @@
+//! An attempt to enter, and what it has taken on its way: the rate limits are its last stage, and the permit its end.
+
+use super::cell::MAX_RATES;
+use super::enter::shadowed;
+use super::handle::Guard;
+use super::known::Facts;
+use super::numbers::Block;
+use super::permit::{FOLLOWED, Followed, Marks, Permit, PermitState, seal_in};
+use super::policy_stage::{Go, key_hash};
+use super::turned_away::Ended;
+use super::{Call, NotEntered, Stage};
+use crate::rate::token_bucket::Refusal;
+use crate::rules::Mode;
+use crate::slot::lane::Run;
+
+/// An attempt, and what it has taken.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    pub(super) guard: &'static Guard,
+    pub(super) facts: &'a Facts,
+    pub(super) run: Run<'a>,
+    pub(super) now: u64,
+    pub(super) cost: u64,
+    /// 0: none.
+    pub deadline_ns: u64,
+    /// What the breaker said.
+    pub marks: Marks,
+    /// In what generation.
+    pub breaker: u64,
+    /// What the policy said.
+    pub go: Go,
+    /// The epoch of its place in flight.
+    pub place: Option<u64>,
+    /// How many rate limits it passed.
+    pub rates: usize,
+}
+
+impl<'a> Taken<'a> {
+    /// An attempt at its start.
+    #[inline(always)]
+    pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
+        let (marks, go, place) = (facts.marks(), Go::NOTHING, None);
+        Taken { guard, facts, run, now, cost, deadline_ns: 0, marks, breaker: 0, go, place, rates: 0 }
+    }
+
+    /// The numbers that it goes by.
+    #[inline(always)]
+    pub(super) fn numbers(&self) -> &'static Block {
+        self.facts.numbers()
+    }
+
+    /// Takes what the call costs of every limit, and ends.
+    #[inline(never)]
+    pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        for (index, word) in self.guard.cell().hot.rates.iter().enumerate().take(self.numbers().rate_count()) {
+            let mode = self.numbers().rate_mode(index);
+            let taken = match mode {
+                Mode::Off => Ok(()),
+                _ => self.numbers().bucket(index).take(word, self.now, self.cost),
+            };
+            self.rates = index;
+            match taken {
+                Ok(()) => {}
+                Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => shadowed(self.run, Stage::Rate),
+                Err(refusal) => return self.refused_by_rate(refusal, call, permit),
+            }
+        }
+        if self.marks.has(FOLLOWED) {
+            permit.followed = followed(&self.go, call.key, self.cost);
+        }
+        self.finish(call, permit)
+    }
+
+    /// Writes the permit, unless what the attempt went by has changed meanwhile.
+    #[inline(always)]
+    pub(super) fn finish(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let (facts, go) = (self.facts, self.go);
+        if !self.guard.is_as(facts) {
+            return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
+        }
+        (permit.guard, permit.token, permit.start_ns) = (self.guard, facts.token(), self.now);
+        (permit.marks, permit.epoch, permit.breaker) = (self.marks, self.place.unwrap_or(0), self.breaker);
+        (permit.deadline_ns, permit.wait_ns, permit.route) = (self.deadline_ns, go.wait_ns, go.route);
+        (permit.retry_after_ns, permit.reason) = (0, 0);
+        permit.seal = seal_in(PermitState::Held, facts.seal(), self.now);
+        Ok(())
+    }
+}
+
+/// What the policy's observer will be told.
+fn followed(go: &Go, key: &[u8], cost: u64) -> Followed {
+    let key_hash = if go.observer == 0 { 0 } else { key_hash(key) };
+    Followed { observer: go.observer, key_hash, cost }
+}
