@@ -214,22 +214,25 @@ fn unmark<'a>(run: impl Count<'a>) {
     run.change(HELD, |word| word & !PENDING);
 }
 
-/// Gives a place in flight back; false when `max_hold` had done so.
+/// Gives a place in flight back where that is simple, as it mostly is; false: nothing was done.
 #[inline(always)]
-pub(super) fn give_place_back<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
-    let (seen, word) = (mark_pending(run), &guard.cell().hot.concurrency);
-    if fixed::give_back_alone(word, epoch) {
-        settle(run, seen, |word| Held::minus_one(word, epoch));
-        return true;
+pub(super) fn give_place_back_alone<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
+    let seen = mark_pending(run);
+    if !fixed::give_back_alone(&guard.cell().hot.concurrency, epoch) {
+        unmark(run);
+        return false;
     }
-    match fixed::give_back(word, epoch) {
-        Some(now) => {
-            settle(run, seen, |word| Held::minus_one_across(word, now, epoch));
-            true
-        }
-        None => {
-            unmark(run);
-            false
-        }
+    settle(run, seen, |word| Held::minus_one(word, epoch));
+    true
+}
+
+/// Gives a place in flight back; false when `max_hold` had done so.
+pub(super) fn give_place_back(guard: &Guard, run: Run<'_>, epoch: u64) -> bool {
+    let seen = mark_pending(run);
+    let given = fixed::give_back(&guard.cell().hot.concurrency, epoch);
+    match given {
+        Some(now) => settle(run, seen, |word| Held::minus_one_across(word, now, epoch)),
+        None => unmark(run),
     }
+    given.is_some()
 }

@@ -1,7 +1,7 @@
 //! Giving a permit back.
 
 use super::cell::{CALLS, LATENCY, MISUSED, RUN, WINDOW};
-use super::enter::give_place_back;
+use super::enter::{give_place_back, give_place_back_alone};
 use super::handle::Guard;
 use super::known::{Facts, Known};
 use super::numbers::Block;
@@ -14,7 +14,7 @@ use crate::clock::ticks;
 use crate::error::ErrorKind;
 use crate::metrics::histogram;
 use crate::runtime::{Local, current, latest};
-use crate::slot::lane::{Count, Run, each_run};
+use crate::slot::lane::{Count, Own, Run, each_run};
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 /// Exits of permits that name no guard.
@@ -30,6 +30,12 @@ impl Permit {
     /// process, is left as it is and counted. **Hot.**
     #[inline]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+        self.exit_inline(outcome)
+    }
+
+    /// The same, compiled into its caller, who knows the outcome.
+    #[inline(always)]
+    pub fn exit_inline(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         // First of all: from here on the end of the call is known, whatever else there is to do.
         let ticks = ticks();
         match self.known() {
@@ -67,7 +73,7 @@ impl Permit {
             return Err(ErrorKind::Foreign);
         }
         self.seal_as(PermitState::Exited);
-        guard.look_up(|facts, run| guard.exit(facts, run, guard.now(), self, outcome))
+        guard.look_up(|facts, run| guard.exit_any(facts, run, guard.now(), self, outcome))
     }
 
     #[cold]
@@ -91,29 +97,41 @@ impl Guard {
     }
 
     #[inline(always)]
-    fn exit<'a>(
+    fn exit(
         &'static self,
         facts: &Facts,
-        run: impl Count<'a>,
+        run: Own<'static, RUN>,
         now: u64,
         permit: &mut Permit,
         outcome: Outcome,
     ) -> Result<(), ErrorKind> {
-        let (marks, mut started) = (permit.marks, permit.start_ns);
-        let held = give_place_back(self, run, permit.epoch);
-        if marks.has(PROBE) {
-            self.end_probe(facts.numbers(), permit.breaker, outcome, now);
-        } else if marks.has(JUDGED) && facts.flags().has_breaker() && outcome.is_judged() {
-            self.tell_breaker(facts, run, permit.breaker, outcome, now);
+        if permit.marks.has(PROBE | FOLLOWED) || !give_place_back_alone(self, run, permit.epoch) {
+            return self.exit_any(facts, run.into(), now, permit, outcome);
         }
-        run.add(CALLS + outcome as usize, 1);
-        if marks.has(FOLLOWED) {
+        self.count_end(facts, run, permit, now, permit.start_ns, outcome);
+        Ok(())
+    }
+
+    /// The same of any call.
+    #[inline(never)]
+    fn exit_any(
+        &'static self,
+        facts: &Facts,
+        run: Run<'static>,
+        now: u64,
+        permit: &mut Permit,
+        outcome: Outcome,
+    ) -> Result<(), ErrorKind> {
+        let held = give_place_back(self, run, permit.epoch);
+        if permit.marks.has(PROBE) {
+            self.end_probe(facts.numbers(), permit.breaker, outcome, now);
+        }
+        let mut started = permit.start_ns;
+        if permit.marks.has(FOLLOWED) {
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));
         }
-        if outcome != Outcome::Cancelled {
-            histogram::record_ns(&self.view, run, LATENCY, now.saturating_sub(started), &facts.latency);
-        }
+        self.count_end(facts, run, permit, now, started, outcome);
         match held {
             true => Ok(()),
             // A runtime that was closed meanwhile reads as zeros.
@@ -122,7 +140,27 @@ impl Guard {
         }
     }
 
-    #[cold]
+    /// Counts a call that ended: for the breaker, by its outcome, by its duration.
+    #[inline(always)]
+    fn count_end<'a>(
+        &'static self,
+        facts: &Facts,
+        run: impl Count<'a>,
+        permit: &Permit,
+        now: u64,
+        started: u64,
+        outcome: Outcome,
+    ) {
+        let judged = permit.marks.has(JUDGED) && !permit.marks.has(PROBE) && facts.flags().has_breaker();
+        if judged && outcome.is_judged() {
+            self.tell_breaker(facts, run, permit.breaker, outcome, now);
+        }
+        run.add(CALLS + outcome as usize, 1);
+        if outcome != Outcome::Cancelled {
+            histogram::record_ns(&self.view, run, LATENCY, now.saturating_sub(started), &facts.latency);
+        }
+    }
+
     fn tell_observer(&self, permit: &Permit, outcome: Outcome, duration: u64) {
         let observer = permit.followed.observer;
         if observer != 0 {
