@@ -180,8 +180,10 @@ typedef struct tg_guard_stats {
   double latency_p90;
   // See latency_p50.
   double latency_p99;
+  // How often the breaker went to each state, by TG_BREAKER_* (the first is unused).
+  uint64_t breaker_transitions[4];
   // Zeros.
-  uint8_t reserved[64];
+  uint8_t reserved[32];
 } tg_guard_stats;
 
 // One label of a series.

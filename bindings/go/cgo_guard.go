@@ -155,6 +155,9 @@ func libGuardStats(guard uintptr) (GuardStats, Status) {
 			P50: seconds(raw.latency_p50), P90: seconds(raw.latency_p90), P99: seconds(raw.latency_p99),
 		},
 	}
+	for i := range stats.BreakerTransitions {
+		stats.BreakerTransitions[i] = uint64(raw.breaker_transitions[i])
+	}
 	for i := range stats.Calls {
 		stats.Calls[i] = uint64(raw.calls[i])
 	}

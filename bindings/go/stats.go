@@ -38,6 +38,8 @@ type GuardStats struct {
 	Expired        uint64    // permits that max_hold took back
 	MisusedExits   uint64    // exits that held nothing, or were another process's
 	Latency        LatencyStats
+	// How often the breaker went to each state, indexed by BreakerState.
+	BreakerTransitions [4]uint64
 }
 
 // LatencyStats tell how long calls took, waits of the guard left out.

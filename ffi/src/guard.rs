@@ -147,8 +147,10 @@ pub struct tg_guard_stats {
     pub latency_p90: f64,
     /// See latency_p50.
     pub latency_p99: f64,
+    /// How often the breaker went to each state, by TG_BREAKER_* (the first is unused).
+    pub breaker_transitions: [u64; 4],
     /// Zeros.
-    pub reserved: [u8; 64],
+    pub reserved: [u8; 32],
 }
 
 /// Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
@@ -388,6 +390,8 @@ fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
         Some(State::Open) => TG_BREAKER_OPEN,
         Some(State::HalfOpen) => TG_BREAKER_HALF_OPEN,
     };
+    let [closed, open, half_open] = from.breaker_transitions;
+    to.breaker_transitions = [0, closed, open, half_open];
     (to.inflight, to.limit) = (from.inflight, from.limit);
     (to.calls, to.rejected, to.shadow_rejected) = (from.calls, from.rejected, from.shadow_rejected);
     (to.expired, to.misused_exits) = (from.expired, from.misused_exits);

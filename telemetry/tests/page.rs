@@ -24,6 +24,8 @@ fn guards_show_what_they_did() {
         assert_eq!(is("tidegate_breaker_state", &["payments.refund", "open"]), 1.0);
         assert_eq!(is("tidegate_breaker_state", &["payments.refund", "closed"]), 0.0);
         assert_eq!(is("tidegate_breaker_state", &["odd \"name\" \\", "closed"]), 1.0);
+        assert_eq!(is("tidegate_breaker_transitions_total", &["payments.refund", "open"]), 1.0);
+        assert_eq!(is("tidegate_breaker_transitions_total", &["payments.refund", "closed"]), 0.0);
         assert_eq!(is("tidegate_guard_duration_seconds_count", &["payments.charge"]), 5.0);
         assert_eq!(is("tidegate_guard_duration_seconds_bucket", &["payments.charge", "0.015625"]), 0.0);
         assert_eq!(is("tidegate_guard_duration_seconds_bucket", &["payments.charge", "0.03125"]), 5.0);

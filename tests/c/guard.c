@@ -117,7 +117,11 @@ TEST(the_breaker_shows_its_state) {
   CHECK_STATUS(tg_guard_enter(guard, NULL, &permit), TG_OK);
   CHECK_EQ(stats_of(guard).breaker, 3);
   CHECK_STATUS(tg_guard_exit(&permit, TG_OUTCOME_SUCCESS), TG_OK);
-  CHECK_EQ(stats_of(guard).breaker, 1);
+  tg_guard_stats stats = stats_of(guard);
+  CHECK_EQ(stats.breaker, TG_BREAKER_CLOSED);
+  CHECK_EQ(stats.breaker_transitions[TG_BREAKER_CLOSED], 1);
+  CHECK_EQ(stats.breaker_transitions[TG_BREAKER_OPEN], 1);
+  CHECK_EQ(stats.breaker_transitions[TG_BREAKER_HALF_OPEN], 1);
   tg_runtime_close(rt);
 }
 

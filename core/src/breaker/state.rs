@@ -182,17 +182,17 @@ pub fn word_of(generation: u64) -> u64 {
     (generation & GENERATION_MASK) << GENERATION_AT
 }
 
-/// Asks the breaker for one call. The second value is whether the state changed.
-pub fn admit<W: Word>(word: &W, timing: &Timing, now: u64) -> (Admission, bool) {
+/// Asks the breaker for one call. The second value is the state that it went to, if it changed.
+pub fn admit<W: Word>(word: &W, timing: &Timing, now: u64) -> (Admission, Option<State>) {
     transition(word, |breaker| breaker.admit(timing, now))
 }
 
-/// Applies a transition; the second value is whether the state changed.
-pub fn transition<W: Word, T>(word: &W, mut step: impl FnMut(Breaker) -> (Breaker, T)) -> (T, bool) {
+/// Applies a transition; the second value is the state that it went to, if it changed.
+pub fn transition<W: Word, T>(word: &W, mut step: impl FnMut(Breaker) -> (Breaker, T)) -> (T, Option<State>) {
     let done: Result<_, std::convert::Infallible> = update(word, |seen| {
         let before = Breaker::of(seen);
         let (after, answer) = step(before);
-        Ok((after.word(), (answer, before.state != after.state)))
+        Ok((after.word(), (answer, (before.state != after.state).then_some(after.state))))
     });
     match done {
         Ok(done) => done,

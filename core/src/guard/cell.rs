@@ -1,10 +1,11 @@
 //! A guard's cell: what all its callers share, and the words that it has in each slot's lane.
 
+use crate::breaker::state::State;
 use crate::breaker::window;
 use crate::metrics::histogram;
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// The most rate limits of one guard.
 pub const MAX_RATES: usize = 4;
@@ -16,10 +17,21 @@ pub struct GuardCell {
     pub cell: Cell,
     /// What decisions are made on.
     pub hot: Hot,
+    /// How often the breaker went to each state (closed, open, half-open).
+    pub transitions: [AtomicU64; 3],
 }
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for GuardCell {}
+
+impl GuardCell {
+    /// Counts a change of the breaker's state, if there was one.
+    pub fn note(&self, changed: Option<State>) {
+        if let Some(state) = changed {
+            self.transitions[state as usize].fetch_add(1, Relaxed);
+        }
+    }
+}
 
 /// The words that are decided together, on one line.
 #[repr(C, align(64))]

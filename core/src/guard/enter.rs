@@ -140,7 +140,9 @@ impl Guard {
         if state::is_closed(seen) {
             return Ok((facts.marks(), seen));
         }
-        match state::admit(word, &facts.numbers().timing(), now).0 {
+        let (admission, changed) = state::admit(word, &facts.numbers().timing(), now);
+        self.cell().note(changed);
+        match admission {
             Admission::Pass(generation) => Ok((facts.marks(), state::word_of(generation))),
             Admission::Probe(generation) => Ok((facts.marks().with(PROBE), state::word_of(generation))),
             Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {

@@ -204,7 +204,8 @@ impl Guard {
         };
         let (timing, generation) = (numbers.timing(), state::generation_of(breaker));
         let word = &self.cell().hot.breaker;
-        state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
+        let ((), changed) = state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
+        self.cell().note(changed);
     }
 
     #[cold]
@@ -248,7 +249,9 @@ impl Guard {
 
     #[cold]
     fn trip(&self, generation: u64, now: u64) {
-        state::transition(&self.cell().hot.breaker, |breaker| (breaker.trip(generation, now), ()));
+        let word = &self.cell().hot.breaker;
+        let ((), changed) = state::transition(word, |breaker| (breaker.trip(generation, now), ()));
+        self.cell().note(changed);
         self.cell().hot.watch.store(0, Relaxed);
     }
 }

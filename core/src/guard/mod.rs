@@ -11,9 +11,9 @@ pub(crate) mod known;
 pub mod numbers;
 pub mod permit;
 pub mod policy_stage;
-mod taken;
 pub mod recount;
 pub mod stats;
+mod taken;
 mod turned_away;
 
 pub(crate) use turned_away::bring_word_over;
@@ -159,14 +159,8 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// Of a call of which its caller says nothing.
-    pub const PLAIN: Call<'static> = Call {
-        cost: 0,
-        criticality: Criticality::Default,
-        timeout_ns: 0,
-        deadline_ns: 0,
-        key: &[],
-        attributes: &[],
-    };
+    pub const PLAIN: Call<'static> =
+        Call { cost: 0, criticality: Criticality::Default, timeout_ns: 0, deadline_ns: 0, key: &[], attributes: &[] };
 }
 
 impl Default for Call<'_> {

@@ -160,7 +160,6 @@ impl Permit {
         self.route
     }
 
-
     /// How often this enter has begun again, on a permit that is not sealed yet.
     pub(super) fn again_count(&self) -> u64 {
         if self.seal == AGAIN { self.spare[0] } else { 0 }

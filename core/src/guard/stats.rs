@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering::*;
 pub struct GuardStats {
     /// The breaker's state; None: no breaker.
     pub breaker: Option<State>,
+    /// How often the breaker went to each state (closed, open, half-open).
+    pub breaker_transitions: [u64; 3],
     /// Calls in flight.
     pub inflight: u64,
     /// The concurrency limit; 0: none.
@@ -53,6 +55,7 @@ impl Guard {
 pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block) -> GuardStats {
     let mut stats = GuardStats {
         breaker: (numbers.breaker_mode() != Mode::Off).then(|| Breaker::of(guard.hot.breaker.load(Relaxed)).state),
+        breaker_transitions: guard.transitions.each_ref().map(|count| count.load(Relaxed)),
         inflight: Held::of(guard.hot.concurrency.load(Relaxed)).inflight(),
         limit: if numbers.concurrency_mode() == Mode::Off { 0 } else { numbers.read_limit() },
         ..GuardStats::default()

@@ -111,6 +111,7 @@ impl Taken<'_> {
         if self.marks.has(PROBE) {
             let (timing, generation) = (self.numbers().timing(), state::generation_of(self.breaker));
             let unjudged = ProbeEnd::Unjudged;
+            // Giving a probe back changes no state.
             state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
         }
     }

@@ -75,6 +75,7 @@ impl Shared {
         let made = directory.insert(Kind::Guard, name, "", |found, cell| {
             cell.words.iter().for_each(|word| word.store(block.into(), Relaxed));
             self.start_guard(found, now);
+            self.forget_transitions(found);
         });
         match made {
             Some(found) => {
@@ -100,6 +101,12 @@ impl Shared {
         guard.hot.consecutive.store(0, Relaxed);
         guard.hot.watch.store(0, Relaxed);
         guard.hot.rates.iter().for_each(|rate| rate.store(0, Relaxed));
+    }
+
+    fn forget_transitions(&self, found: &Found) {
+        if let Some(guard) = self.segment().at::<GuardCell>(found.at) {
+            guard.transitions.iter().for_each(|count| count.store(0, Relaxed));
+        }
     }
 
     pub(super) fn make_overflow_guard(&'static self) -> Result<()> {

@@ -80,6 +80,13 @@ pub const FAMILIES: &[Own] = &[
         "1 for the state that the guard's breaker is in, 0 for the others.",
         |from, to| from.each_guard(|name, stats| breaker(name, stats, to)),
     ),
+    Own::new(
+        Counter,
+        "tidegate_breaker_transitions",
+        &["guard", "to"],
+        "How often the guard's breaker went to a state.",
+        |from, to| from.each_guard(|name, stats| transitions(name, stats, to)),
+    ),
 ];
 
 impl Source<'_> {
@@ -146,9 +153,21 @@ fn limit(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     }
 }
 
+const STATES: [(State, &str); 3] = [(State::Closed, "closed"), (State::Open, "open"), (State::HalfOpen, "half_open")];
+
 fn breaker(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     let Some(now) = stats.breaker else { return };
-    for (state, name) in [(State::Closed, "closed"), (State::Open, "open"), (State::HalfOpen, "half_open")] {
+    for (state, name) in STATES {
         to.put(&[guard, name], u64::from(state == now));
+    }
+}
+
+/// From 0 on where there is a breaker, so that the first change is seen as a rise.
+fn transitions(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
+    if stats.breaker.is_none() && stats.breaker_transitions == [0; 3] {
+        return;
+    }
+    for (state, name) in STATES {
+        to.put(&[guard, name], stats.breaker_transitions[state as usize]);
     }
 }
