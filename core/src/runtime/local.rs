@@ -59,6 +59,7 @@ impl Hot {
 
 thread_local! {
     static HOT: Hot = const { Hot { stamp: Cell::new(Stamp::NONE), local: Cell::new(NonNull::dangling()) } };
+    #[expect(clippy::vec_box, reason = "a place is pointed to, and must not move when the list grows")]
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
 
