@@ -136,7 +136,7 @@ impl Facts {
 
     fn learn(&self, guard: &'static Guard, token: u64) {
         // First of all, so that what changes while the rest is read voids it.
-        self.changes.set(guard.changes());
+        self.changes.set(Some(guard.changes()).filter(|&changes| changes != 0).unwrap_or(NEVER));
         let numbers = guard.numbers();
         let flags = numbers.flags();
         self.numbers.set(numbers);
