@@ -348,7 +348,7 @@ typedef struct tg_options {
 // No such name.
 #define TG_NOT_FOUND 108
 
-// Another thread or process has held a cold lock for two seconds.
+// Another thread or process has held a cold lock for two seconds (a policy of this name, for ten).
 #define TG_BUSY 109
 
 // The operating system refused; the message says what.

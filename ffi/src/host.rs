@@ -90,7 +90,7 @@ mod with_wasm {
             NotLoaded { .. } | NothingToRollBackTo { .. } => ErrorKind::NotFound,
             TooManyPolicies { .. } | TooManyAttributes { .. } => ErrorKind::Full,
             Busy { .. } => ErrorKind::Busy,
-            Host { .. } => ErrorKind::System,
+            Host { .. } | System { .. } => ErrorKind::System,
             _ => ErrorKind::PolicyRejected,
         };
         Error::new(kind, error.to_string())

@@ -44,7 +44,7 @@ pub const TG_EXPIRED: tg_status = 106;
 pub const TG_CONFLICT: tg_status = 107;
 /// No such name.
 pub const TG_NOT_FOUND: tg_status = 108;
-/// Another thread or process has held a cold lock for two seconds.
+/// Another thread or process has held a cold lock for two seconds (a policy of this name, for ten).
 pub const TG_BUSY: tg_status = 109;
 /// The operating system refused; the message says what.
 pub const TG_SYSTEM: tg_status = 110;

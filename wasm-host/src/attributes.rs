@@ -1,17 +1,22 @@
 //! Names of attributes, interned once so that a call carries numbers.
 
 use crate::error::PolicyError;
-use crate::lock;
-use parking_lot::Mutex;
+use crate::lock::{self, Table};
+use std::sync::Arc;
 
 /// The most attribute names that a host knows.
 pub const ATTRIBUTES_MAX: usize = 1023;
 const NAME_MAX_BYTES: usize = 128;
 
 /// The names known to one host. Ids run from 1, so that a zeroed attribute is none.
-#[derive(Default)]
 pub(crate) struct Interner {
-    names: Mutex<Vec<Box<str>>>,
+    names: Table<Vec<Arc<str>>>,
+}
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self { names: Table::new("the table of attribute names") }
+    }
 }
 
 impl Interner {
@@ -21,15 +26,13 @@ impl Interner {
         if name.is_empty() || name.len() > NAME_MAX_BYTES {
             return Err(full);
         }
-        let mut names = lock::cold(&self.names, "the table of attribute names")?;
-        if let Some(at) = names.iter().position(|known| **known == *name) {
-            return Ok(at as u32 + 1);
-        }
-        if names.len() == ATTRIBUTES_MAX {
-            return Err(full);
-        }
-        names.push(name.into());
-        Ok(names.len() as u32)
+        let known = lock::position_or_push(&self.names, name, ATTRIBUTES_MAX)?;
+        known.map(|at| at as u32 + 1).ok_or(full)
+    }
+
+    #[cfg(test)]
+    pub fn held(&self) -> Option<impl Drop + '_> {
+        self.names.held()
     }
 }
 

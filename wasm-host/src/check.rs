@@ -24,8 +24,7 @@ const REQUIRED: [(&str, &str); 5] = [
 /// Compiles `bytes` and checks the module's imports, exports and memory.
 pub(crate) fn compile(engine: &Engine, bytes: &[u8], memory_max_bytes: usize) -> Result<Module, PolicyError> {
     check_bytes(bytes)?;
-    let module = Module::from_binary(engine, bytes)
-        .map_err(|error| PolicyError::NotCompiled { detail: format!("{error:#}") })?;
+    let module = Module::from_binary(engine, bytes).map_err(|error| PolicyError::not_compiled(&error))?;
     module.imports().try_for_each(|i| check_import(i.module(), i.name(), &i.ty()))?;
     REQUIRED.iter().try_for_each(|(name, expected)| require(&module, name, expected))?;
     if exports_observe(&module) {

@@ -3,7 +3,10 @@
 use crate::error::PolicyError;
 use crate::guest::GuestState;
 use crate::imports;
-use std::sync::OnceLock;
+use crate::lock;
+use crate::trylock::TryLock;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering::*};
 use wasmtime::{Config, Engine, Linker, OptLevel, Result, WasmBacktraceDetails, WasmFeatures};
 
 /// A guest's stack; threads that call policies need some more than this below them.
@@ -18,17 +21,39 @@ pub(crate) struct Machine {
     pub linker: Linker<GuestState>,
 }
 
-static MACHINE: OnceLock<std::result::Result<Machine, String>> = OnceLock::new();
+/// Never freed once made. Where a fork came while it was being made, the child makes its own.
+static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(null_mut());
+static MAKING: TryLock<()> = TryLock::new(());
 
 /// The machine, made at the first call.
 pub(crate) fn machine() -> std::result::Result<&'static Machine, PolicyError> {
-    let made = MACHINE.get_or_init(|| Machine::new().map_err(|error| format!("{error:#}")));
-    made.as_ref().map_err(|detail| PolicyError::Host { detail: detail.clone() })
+    if let Some(made) = made() {
+        return Ok(made);
+    }
+    let _one_at_a_time = lock::cold(&MAKING, "the engine")?;
+    if let Some(made) = made() {
+        return Ok(made);
+    }
+    let machine = Machine::new().map_err(|error| PolicyError::Host { detail: format!("{error:#}") })?;
+    let machine = Box::leak(Box::new(machine));
+    MACHINE.store(machine, Release);
+    Ok(machine)
+}
+
+fn made() -> Option<&'static Machine> {
+    // SAFETY: null, or a machine that is never freed.
+    unsafe { MACHINE.load(Acquire).as_ref() }
+}
+
+#[cfg(test)]
+pub(crate) fn held() -> Option<impl Drop> {
+    MACHINE.store(null_mut(), Release);
+    MAKING.try_lock()
 }
 
 /// The engine, when there is one already.
 pub(crate) fn engine() -> Option<&'static Engine> {
-    MACHINE.get().and_then(|made| made.as_ref().ok()).map(|machine| &machine.engine)
+    made().map(|machine| &machine.engine)
 }
 
 impl Machine {

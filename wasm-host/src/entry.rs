@@ -4,11 +4,11 @@ use crate::error::{Cause, PolicyError};
 use crate::instance::{Failure, Instance};
 use crate::place::{Place, Seat};
 use crate::state::PolicyState;
-use crate::swap::Cold;
 use crate::thread::{Pin, Slot};
 use crate::ticker;
+use crate::trylock::TryLock;
+use crate::uses::Uses;
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use tidegate_core::policy::{Attribute, Policy, Record, Verdict};
@@ -33,10 +33,11 @@ pub(crate) struct Entry {
     /// Which generation serves (upper bits) and in which place; 0: none.
     pub current: CachePadded<AtomicU64>,
     pub places: [Place; PLACES],
-    /// Taken for moments by whoever changes what serves; a hot path only ever tries it.
-    pub cold: Mutex<Cold>,
+    /// Taken for moments by whoever changes what serves; a hot path only ever tries it. To be taken by
+    /// [`Entry::cold`] and [`Entry::try_cold`].
+    pub uses: TryLock<Uses>,
     /// Taken for as long as one load or rollback takes; never by a hot path.
-    pub loading: Mutex<()>,
+    pub loading: TryLock<()>,
     pub counts: Counts,
 }
 
@@ -76,8 +77,8 @@ impl Entry {
             state: Arc::new(state),
             current: CachePadded::default(),
             places: Default::default(),
-            cold: Mutex::default(),
-            loading: Mutex::default(),
+            uses: TryLock::default(),
+            loading: TryLock::default(),
             counts: Counts::default(),
         }
     }

@@ -47,7 +47,7 @@ pub enum Cause {
     BadVerdict,
     /// No instance was to be had for this thread: the policy is not loaded, or out of service, or
     /// there are more threads than slots, or the thread has too little stack left, or the call came from inside of
-    /// another.
+    /// another, or the system refused memory.
     NoInstance,
 }
 
@@ -105,6 +105,21 @@ pub enum PolicyError {
     TooManyAttributes { max: usize },
     Busy { what: &'static str },
     Host { detail: String },
+    System { detail: String },
+}
+
+impl PolicyError {
+    /// What the system refused, when an error of the engine comes from that and not from the module.
+    pub(crate) fn of_system(error: &wasmtime::Error) -> Option<Self> {
+        let by_system =
+            |cause: &(dyn std::error::Error + 'static)| cause.is::<rustix::io::Errno>() || cause.is::<std::io::Error>();
+        error.chain().any(by_system).then(|| PolicyError::System { detail: format!("{error:#}") })
+    }
+
+    /// A module that the engine did not compile, or that the system had no memory for.
+    pub(crate) fn not_compiled(error: &wasmtime::Error) -> Self {
+        Self::of_system(error).unwrap_or_else(|| PolicyError::NotCompiled { detail: format!("{error:#}") })
+    }
 }
 
 impl fmt::Display for PolicyError {
@@ -166,6 +181,7 @@ impl fmt::Display for PolicyError {
                 write!(f, "at most {max} attribute names of at most 128 bytes may be known")
             }
             Busy { what } => write!(f, "{what} is held by another thread for too long"),
+            System { detail } => write!(f, "the system refused the module its memory: {detail}"),
             Host { detail } => write!(f, "the WASM engine could not be had: {detail}"),
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::entry::{Entry, generation_of};
 use crate::error::{Cause, PolicyError};
-use crate::lock;
-use crate::swap::{Status, read};
+use crate::swap::read;
+use crate::uses::Status;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The labels of [`Figures::calls`], in its order.
@@ -57,7 +57,7 @@ impl Figures {
 impl Entry {
     /// Reads everything.
     pub(crate) fn figures(&self) -> Result<Figures, PolicyError> {
-        let cold = lock::cold(&self.cold, "the policy")?;
+        let cold = self.cold()?;
         let alive = |at: usize| self.places[at].open.load(Relaxed) != 0;
         let kept_alive = cold.kept().is_some_and(alive);
         let waiting = cold.count(Status::Retired) + cold.count(Status::Closing);
@@ -74,7 +74,7 @@ impl Entry {
             can_roll_back: cold.kept().is_some(),
             log_dropped: self.state.log.dropped(),
             kv_refused: self.state.numbers.refused(),
-            counters: self.state.counters(),
+            counters: self.state.counters()?,
             ..Figures::default()
         };
         drop(cold);

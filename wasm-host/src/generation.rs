@@ -30,10 +30,7 @@ impl Generation {
         }
         let machine = machine()?;
         let module = check::compile(&machine.engine, bytes, options.memory_max_bytes)?;
-        let template = machine
-            .linker
-            .instantiate_pre(&module)
-            .map_err(|error| PolicyError::NotCompiled { detail: format!("{error:#}") })?;
+        let template = machine.linker.instantiate_pre(&module).map_err(|error| PolicyError::not_compiled(&error))?;
         let generation = Self {
             template,
             options,

@@ -2,6 +2,7 @@
 
 use crate::attributes::IdSet;
 use crate::deadline::{Allowance, Deadline};
+use crate::error::PolicyError;
 use crate::limiter::Rate;
 use crate::state::{PolicyState, WORDS_MAX};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) struct GuestState {
     pub memory: Option<Memory>,
     /// A growth was refused since the last entry.
     pub memory_refused: bool,
+    /// What the system refused to a growth since the last entry.
+    pub system_refused: Option<PolicyError>,
     /// The memory may have moved since this was last cleared.
     pub memory_moved: bool,
     memory_max_bytes: usize,
@@ -40,6 +43,7 @@ impl GuestState {
             wanted: IdSet::default(),
             memory: None,
             memory_refused: false,
+            system_refused: None,
             memory_moved: true,
             memory_max_bytes,
             limiters: Vec::new(),
@@ -51,6 +55,9 @@ impl GuestState {
     pub fn enter(&mut self, now_ns: u64, allowed: Allowance) {
         self.now_ns = now_ns;
         self.memory_refused = false;
+        if self.system_refused.is_some() {
+            self.system_refused = None;
+        }
         self.deadline.start(allowed);
     }
 
@@ -77,6 +84,12 @@ impl ResourceLimiter for GuestState {
         self.memory_refused |= !granted;
         self.memory_moved = true;
         Ok(granted)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.system_refused = PolicyError::of_system(&error);
+        self.memory_refused |= self.system_refused.is_some();
+        Ok(())
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {

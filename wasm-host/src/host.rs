@@ -5,12 +5,11 @@ use crate::entry::{Entry, generation_of};
 use crate::error::PolicyError;
 use crate::figures::Figures;
 use crate::generation::Generation;
-use crate::lock;
+use crate::lock::Table;
 use crate::log::LogLine;
 use crate::options::{Options, check_name};
 use crate::registry;
 use crate::state::PolicyState;
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -19,20 +18,22 @@ use tidegate_core::policy::{Policy, PolicyHost};
 /// The most policies that one host has loaded at once.
 pub const POLICIES_MAX: usize = 256;
 
-const WHAT: &str = "the table of policies";
-
 /// Loads, swaps and finds policies. All of it may be called from any thread at any time; loading is
 /// **cold** (it compiles), and never holds up a call.
 pub struct Host {
-    policies: Mutex<BTreeMap<String, Arc<Entry>>>,
-    attributes: Arc<Interner>,
+    pub(crate) policies: Table<BTreeMap<String, Arc<Entry>>>,
+    pub(crate) attributes: Arc<Interner>,
     epoch: AtomicU64,
 }
 
 impl Host {
     /// A host without policies. The engine and its one thread come with the first load.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { policies: Mutex::default(), attributes: Arc::default(), epoch: AtomicU64::new(1) })
+        Arc::new(Self {
+            policies: Table::new("the table of policies"),
+            attributes: Arc::default(),
+            epoch: AtomicU64::new(1),
+        })
     }
 
     /// Checks a module, compiles it, tries it out on made-up calls, and publishes it under `name`
@@ -104,8 +105,8 @@ impl Host {
     /// # Errors
     /// A lock was held for too long.
     pub fn figures(&self) -> Result<Vec<Figures>, PolicyError> {
-        let entries: Vec<_> = lock::cold(&self.policies, WHAT)?.values().cloned().collect();
-        entries.iter().map(|entry| entry.figures()).collect()
+        let policies = self.policies.get()?;
+        policies.values().map(|entry| entry.figures()).collect()
     }
 
     /// The figures of one policy.
@@ -129,12 +130,10 @@ impl Host {
     /// look at its alternate signal stack (which is the same afterwards), and makes its instances. Policies loaded
     /// later bring theirs along. False when something was not to be had; a call would try again.
     pub fn prepare_thread(&self) -> bool {
-        let Ok(policies) = lock::cold(&self.policies, WHAT) else {
+        let Ok(policies) = self.policies.get() else {
             return false;
         };
-        let entries: Vec<_> = policies.values().cloned().collect();
-        drop(policies);
-        crate::thread::Slot::own().is_some_and(|slot| entries.iter().all(|entry| entry.prepare(slot)))
+        crate::thread::Slot::own().is_some_and(|slot| policies.values().all(|entry| entry.prepare(slot)))
     }
 
     /// Frees what can be freed now, instead of soon: old generations whose last call has ended, and
@@ -144,39 +143,43 @@ impl Host {
         registry::trim();
     }
 
-    fn entry(&self, name: &str) -> Result<Arc<Entry>, PolicyError> {
-        let found = lock::cold(&self.policies, WHAT)?.get(name).cloned();
+    pub(crate) fn entry(&self, name: &str) -> Result<Arc<Entry>, PolicyError> {
+        let found = self.policies.get()?.get(name).cloned();
         found.ok_or_else(|| PolicyError::NotLoaded { name: name.into() })
     }
 
     fn room_for(&self, name: &str) -> Result<(), PolicyError> {
-        let policies = lock::cold(&self.policies, WHAT)?;
-        if policies.len() < POLICIES_MAX || policies.contains_key(name) {
-            return Ok(());
-        }
-        Err(PolicyError::TooManyPolicies { max: POLICIES_MAX })
+        has_room(&*self.policies.get()?, name)
     }
 
     fn entry_for(&self, name: &str) -> Result<Arc<Entry>, PolicyError> {
-        self.room_for(name)?;
-        let mut policies = lock::cold(&self.policies, WHAT)?;
-        let entry = policies.entry(name.into()).or_insert_with(|| {
-            let state = PolicyState::new(Arc::clone(&self.attributes));
-            let entry = Arc::new(Entry::new(name, state));
-            registry::add(&entry);
-            entry
-        });
-        Ok(Arc::clone(entry))
+        if let Some(known) = self.policies.get()?.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let state = PolicyState::new(Arc::clone(&self.attributes));
+        let new = Arc::new(Entry::new(name, state));
+        registry::add(&new)?;
+        self.policies.change(|policies| {
+            has_room(policies, name)?;
+            Ok(Arc::clone(policies.entry(name.into()).or_insert(new)))
+        })?
     }
 
     /// Removes this very entry, not one that has come in its place.
     fn forget(&self, entry: &Arc<Entry>) -> Result<(), PolicyError> {
-        let mut policies = lock::cold(&self.policies, WHAT)?;
-        if policies.get(&entry.name).is_some_and(|known| Arc::ptr_eq(known, entry)) {
-            policies.remove(&entry.name);
-        }
-        Ok(())
+        self.policies.change(|policies| {
+            if policies.get(&entry.name).is_some_and(|known| Arc::ptr_eq(known, entry)) {
+                policies.remove(&entry.name);
+            }
+        })
     }
+}
+
+fn has_room(policies: &BTreeMap<String, Arc<Entry>>, name: &str) -> Result<(), PolicyError> {
+    if policies.len() < POLICIES_MAX || policies.contains_key(name) {
+        return Ok(());
+    }
+    Err(PolicyError::TooManyPolicies { max: POLICIES_MAX })
 }
 
 impl PolicyHost for Host {

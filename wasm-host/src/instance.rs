@@ -267,6 +267,10 @@ fn cause(store: &Store<GuestState>, error: &Error) -> Cause {
 }
 
 fn stopped(store: &Store<GuestState>, phase: Phase, error: &Error) -> PolicyError {
+    let refused = store.data().system_refused.clone();
+    if let Some(refused) = refused.or_else(|| PolicyError::of_system(error)) {
+        return refused;
+    }
     let mut detail = format!("{error:#}");
     let said = said(store);
     if !said.is_empty() {

@@ -5,7 +5,7 @@
 
 use crate::trylock::{Guard, TryLock};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::*, compiler_fence};
 
 /// The most keys that one policy may keep.
 pub const KEYS_MAX: usize = SHARDS * CELLS;
@@ -24,7 +24,9 @@ struct Cell {
     expires_ns: u64,
 }
 
-type Shard = CachePadded<TryLock<Vec<Cell>>>;
+/// Its memory is behind one pointer, so that a fork finds it there or not.
+type Cells = Option<Box<[Cell; CELLS]>>;
+type Shard = CachePadded<TryLock<Cells>>;
 
 /// The numbers of one policy. Its memory is taken on the first use.
 pub(crate) struct Store {
@@ -42,12 +44,18 @@ impl Store {
     /// Takes the memory, so that no call of a guest has to. (A shard in use has its memory.)
     pub fn prepare(&self) {
         let taken = self.shards.iter().filter_map(|shard| shard.try_times(TRIES));
-        taken.for_each(|mut cells| cells.resize(CELLS, Cell::default()));
+        for mut cells in taken.filter(|cells| cells.is_none()) {
+            let fresh = Box::new([Cell::default(); CELLS]);
+            // First the zeros, then where they are: a fork may come in between.
+            compiler_fence(Release);
+            *cells = Some(fresh);
+        }
     }
 
     /// The live value of `key`.
     pub fn get(&self, key: i64, now_ns: u64) -> Option<i64> {
         let (cells, at) = self.shard(key)?;
+        let cells = cells.as_deref()?;
         probe(at).map(|n| cells[n]).find(|cell| cell.is(key, now_ns)).map(|cell| cell.value)
     }
 
@@ -75,6 +83,7 @@ impl Store {
     /// Puts what `new` makes of the live value and its end.
     fn change(&self, key: i64, now_ns: u64, new: impl FnOnce(Option<(i64, u64)>) -> (i64, u64)) -> Option<i64> {
         let changed = self.shard(key).and_then(|(mut cells, at)| {
+            let cells = cells.as_deref_mut()?;
             let live = probe(at).find(|n| cells[*n].is(key, now_ns));
             let at = live.or_else(|| probe(at).find(|n| cells[*n].expires_ns <= now_ns))?;
             let (value, expires_ns) = new(live.map(|n| (cells[n].value, cells[n].expires_ns)));
@@ -87,10 +96,10 @@ impl Store {
         changed
     }
 
-    fn shard(&self, key: i64) -> Option<(Guard<'_, Vec<Cell>>, usize)> {
+    fn shard(&self, key: i64) -> Option<(Guard<'_, Cells>, usize)> {
         let hash = mix(key as u64);
         let cells = self.shards[hash as usize % SHARDS].try_times(TRIES)?;
-        (!cells.is_empty()).then_some((cells, (hash >> 32) as usize))
+        Some((cells, (hash >> 32) as usize))
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```text
 //! host       names → policies                     registry  the same, for the ticker
 //! entry      a policy's hot path                  swap      what serves, is kept, is freed
+//! uses       what each place is used for          lock      cold locks that know forks
 //! place      where a generation serves            thread    which thread is where
 //! generation a compiled module                    ticker    the one thread: deadlines, freeing
 //! instance   a thread's own copy of it            altstack  the thread's signal stack, untouched
@@ -46,7 +47,10 @@ mod strikes;
 mod swap;
 mod thread;
 mod ticker;
+#[cfg(test)]
+mod torn;
 mod trylock;
+mod uses;
 mod verdict;
 
 pub use arena::{ARENA_BYTES, VALUE_MAX_BYTES};

@@ -1,17 +1,19 @@
 //! Every loaded policy of the process, for the ticker.
 
 use crate::entry::Entry;
+use crate::error::PolicyError;
+use crate::lock::Table;
 use crate::thread;
-use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
-static ENTRIES: Mutex<Vec<Weak<Entry>>> = Mutex::new(Vec::new());
+static ENTRIES: Table<Vec<Weak<Entry>>> = Table::new("the table of all policies");
 
 /// Makes a policy known; it is forgotten when it is gone.
-pub(crate) fn add(entry: &Arc<Entry>) {
-    let mut entries = ENTRIES.lock();
-    entries.retain(|known| known.strong_count() > 0);
-    entries.push(Arc::downgrade(entry));
+pub(crate) fn add(entry: &Arc<Entry>) -> Result<(), PolicyError> {
+    ENTRIES.change(|entries| {
+        entries.retain(|known| known.strong_count() > 0);
+        entries.push(Arc::downgrade(entry));
+    })
 }
 
 /// Frees what swaps left over.
@@ -25,7 +27,12 @@ pub(crate) fn trim() {
     thread::visit_free(|slot| entries.iter().for_each(|entry| entry.clear_slot(slot)));
 }
 
+#[cfg(test)]
+pub(crate) fn held() -> Option<impl Drop> {
+    ENTRIES.held()
+}
+
 fn known() -> Vec<Arc<Entry>> {
-    let entries = ENTRIES.try_lock();
-    entries.iter().flat_map(|entries| entries.iter()).filter_map(Weak::upgrade).collect()
+    let entries = ENTRIES.get_now().unwrap_or_default();
+    entries.iter().filter_map(Weak::upgrade).collect()
 }

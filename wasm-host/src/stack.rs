@@ -61,8 +61,28 @@ fn end() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn on_a_stack_of<T: Send + 'static>(bytes: usize, what: fn() -> T) -> T {
-        std::thread::Builder::new().stack_size(bytes).spawn(what).expect("a thread").join().expect("no panic")
+    extern "C" fn run(what: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: what `on_a_stack_of` hands over, and waits for.
+        let what = unsafe { &mut *what.cast::<&mut dyn FnMut()>() };
+        what();
+        null_mut()
+    }
+
+    /// On exactly such a stack: asked for one, the C library may give a larger one that it has left over.
+    fn on_a_stack_of<T>(bytes: usize, what: fn() -> T) -> T {
+        let mut stack = vec![0u128; bytes / 16];
+        let mut result = None;
+        let mut set: &mut dyn FnMut() = &mut || result = Some(what());
+        // SAFETY: the stack and the closure outlive the thread, which is waited for.
+        unsafe {
+            let (mut attributes, mut thread) = std::mem::zeroed();
+            assert_eq!(libc::pthread_attr_init(&mut attributes), 0);
+            assert_eq!(libc::pthread_attr_setstack(&mut attributes, stack.as_mut_ptr().cast(), bytes), 0);
+            assert_eq!(libc::pthread_create(&mut thread, &attributes, run, (&raw mut set).cast()), 0);
+            assert_eq!(libc::pthread_join(thread, null_mut()), 0);
+            libc::pthread_attr_destroy(&mut attributes);
+        }
+        result.expect("ran to its end")
     }
 
     fn both() -> (bool, bool) {

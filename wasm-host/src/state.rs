@@ -4,10 +4,9 @@ use crate::attributes::Interner;
 use crate::error::PolicyError;
 use crate::kv;
 use crate::limiter::{self, Rate};
-use crate::lock;
+use crate::lock::{self, Table};
 use crate::log::Ring;
 use crossbeam_utils::CachePadded;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -47,10 +46,10 @@ impl PolicyState {
     }
 
     /// Every counter with its value.
-    pub fn counters(&self) -> Vec<(String, u64)> {
-        let names = self.counters.names.lock();
+    pub fn counters(&self) -> Result<Vec<(String, u64)>, PolicyError> {
+        let names = self.counters.names.get()?;
         let value = |at: usize| self.counters.words[at].load(Relaxed);
-        names.iter().enumerate().map(|(at, name)| (name.to_string(), value(at))).collect()
+        Ok(names.iter().enumerate().map(|(at, name)| (name.to_string(), value(at))).collect())
     }
 
     /// The limiter of this name, made full when it is not there; `None` when there are too many.
@@ -67,25 +66,22 @@ impl PolicyState {
 
 /// Named words.
 struct Words {
-    names: Mutex<Vec<Box<str>>>,
+    names: Table<Vec<Arc<str>>>,
     words: [CachePadded<AtomicU64>; WORDS_MAX],
 }
 
 impl Default for Words {
     fn default() -> Self {
-        Self { names: Mutex::default(), words: std::array::from_fn(|_| CachePadded::default()) }
+        Self {
+            names: Table::new("the table of a policy's names"),
+            words: std::array::from_fn(|_| CachePadded::default()),
+        }
     }
 }
 
 impl Words {
     fn named(&self, name: &str) -> Result<Option<usize>, PolicyError> {
-        let mut names = lock::cold(&self.names, "the table of a policy's names")?;
-        let known = names.iter().position(|known| **known == *name);
-        if known.is_none() && names.len() < WORDS_MAX {
-            names.push(name.into());
-            return Ok(Some(names.len() - 1));
-        }
-        Ok(known)
+        lock::position_or_push(&self.names, name, WORDS_MAX)
     }
 }
 
@@ -104,7 +100,7 @@ mod tests {
         state.counter_add(3, 4);
         state.counter_add(3, -9);
         state.counter_add(WORDS_MAX, 1);
-        assert_eq!(state.counters()[3], ("c3".to_string(), 4));
+        assert_eq!(state.counters().expect("free")[3], ("c3".to_string(), 4));
     }
 
     #[test]

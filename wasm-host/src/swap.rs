@@ -11,6 +11,8 @@ use crate::entry::{Entry, PLACES, generation_of, pack, place_of};
 use crate::error::PolicyError;
 use crate::generation::Generation;
 use crate::instance::Instance;
+use crate::trylock::Guard;
+use crate::uses::{Status, Uses};
 use crate::{lock, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -20,58 +22,58 @@ pub const RETIRED_MAX: usize = 8;
 
 const WHAT: &str = "the policy";
 
-/// What a place is used for.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Status {
-    #[default]
-    Free,
-    Preparing,
-    Serving,
-    Kept,
-    /// Still enterable for the calls that it decided.
-    Retired,
-    /// Not enterable; freed as soon as nobody is in it.
-    Closing,
-}
-
-/// What is behind a policy's cold lock.
-#[derive(Default)]
-pub(crate) struct Cold {
-    /// The last generation's number.
-    last: u64,
-    /// Of each place, its use and the generation in it.
-    uses: [(Status, u64); PLACES],
-}
-
-impl Cold {
-    fn find(&self, status: Status) -> Option<usize> {
-        self.uses.iter().position(|(used, _)| *used == status)
-    }
-
-    /// How many places are used so.
-    pub fn count(&self, status: Status) -> usize {
-        self.uses.iter().filter(|(used, _)| *used == status).count()
-    }
-
-    /// The place of the generation to go back to.
-    pub fn kept(&self) -> Option<usize> {
-        self.find(Status::Kept)
-    }
-
-    fn oldest_retired(&self) -> Option<usize> {
-        let retired = self.uses.iter().enumerate().filter(|(_, used)| used.0 == Status::Retired);
-        retired.min_by_key(|(_, used)| used.1).map(|(at, _)| at)
-    }
-}
-
 impl Entry {
+    /// The cold lock.
+    pub fn cold(&self) -> Result<Guard<'_, Uses>, PolicyError> {
+        lock::cold(&self.uses, WHAT).map(|cold| self.mended(cold))
+    }
+
+    /// The cold lock, unless another thread has it.
+    fn try_cold(&self) -> Option<Guard<'_, Uses>> {
+        self.uses.try_lock().map(|cold| self.mended(cold))
+    }
+
+    /// A fork may have come in the middle of a change. Then `current` says what serves, whatever else was done.
+    fn mended<'a>(&self, mut cold: Guard<'a, Uses>) -> Guard<'a, Uses> {
+        if cold.inherited() {
+            self.mend(&mut cold);
+        }
+        cold
+    }
+
+    fn mend(&self, cold: &mut Uses) {
+        let current = self.current.load(SeqCst);
+        if let Some(at) = cold.find(Status::Serving).filter(|at| current == 0 || *at != place_of(current)) {
+            cold.set(at, Status::Retired);
+        }
+        if current != 0 {
+            cold.set(place_of(current), Status::Serving);
+        }
+    }
+
+    /// Held by whoever prepares a place; so what is found prepared was left by a load that failed, or that was a
+    /// parent's.
+    fn loading(&self) -> Result<Guard<'_, ()>, PolicyError> {
+        let loading = lock::loading(&self.loading, WHAT)?;
+        self.reclaim(&mut *self.cold()?);
+        Ok(loading)
+    }
+
+    fn reclaim(&self, cold: &mut Uses) {
+        let serving = generation_of(self.current.load(SeqCst));
+        while let Some(at) = cold.find(Status::Preparing) {
+            let was_kept = cold.number(at) < serving;
+            cold.set(at, if was_kept { Status::Kept } else { Status::Closing });
+        }
+    }
+
     /// Publishes a generation; gives its number. The one that served is kept.
     pub fn publish(&self, generation: Generation) -> Result<u64, PolicyError> {
-        let _loading = lock::cold(&self.loading, WHAT)?;
+        let _loading = self.loading()?;
         generation.prepare(&self.state);
         let (at, number) = self.furnish(Arc::new(generation))?;
         self.seat_known_threads(at);
-        let mut cold = lock::cold(&self.cold, WHAT)?;
+        let mut cold = self.cold()?;
         self.serve(&mut cold, at, number);
         self.counts.swaps.fetch_add(1, Relaxed);
         self.collect_locked(&mut cold);
@@ -80,8 +82,8 @@ impl Entry {
 
     /// Lets the kept generation serve again; gives its number. The one that served is retired.
     pub fn roll_back(&self) -> Result<u64, PolicyError> {
-        let _loading = lock::cold(&self.loading, WHAT)?;
-        let mut cold = lock::cold(&self.cold, WHAT)?;
+        let _loading = self.loading()?;
+        let mut cold = self.cold()?;
         self.collect_locked(&mut cold);
         let Some(at) = cold.kept() else {
             return Err(PolicyError::NothingToRollBackTo { name: self.name.clone() });
@@ -91,13 +93,13 @@ impl Entry {
         if closed && thread::anyone_in(place.address()) {
             return Err(PolicyError::Busy { what: "the earlier generation" });
         }
-        cold.uses[at].0 = Status::Preparing;
-        let number = cold.uses[at].1;
+        cold.set(at, Status::Preparing);
+        let number = cold.number(at);
         drop(cold);
         if closed {
             self.seat_known_threads(at);
         }
-        let mut cold = lock::cold(&self.cold, WHAT)?;
+        let mut cold = self.cold()?;
         self.retire(&mut cold, Status::Serving);
         self.serve(&mut cold, at, number);
         self.counts.rollbacks.fetch_add(1, Relaxed);
@@ -107,8 +109,8 @@ impl Entry {
 
     /// Takes every generation out of service.
     pub fn unload(&self) -> Result<(), PolicyError> {
-        let _loading = lock::cold(&self.loading, WHAT)?;
-        let mut cold = lock::cold(&self.cold, WHAT)?;
+        let _loading = self.loading()?;
+        let mut cold = self.cold()?;
         self.current.store(0, SeqCst);
         self.retire(&mut cold, Status::Serving);
         self.retire(&mut cold, Status::Kept);
@@ -120,7 +122,7 @@ impl Entry {
     /// none) in its place. True when something else serves now; false also when the lock was taken.
     #[cold]
     pub fn step_back(&self, word: u64) -> bool {
-        let Some(mut cold) = self.cold.try_lock() else {
+        let Some(mut cold) = self.try_cold() else {
             return false;
         };
         if self.current.load(SeqCst) != word {
@@ -131,7 +133,7 @@ impl Entry {
         let kept = cold.kept();
         match kept {
             Some(at) => {
-                let number = cold.uses[at].1;
+                let number = cold.number(at);
                 self.serve(&mut cold, at, number);
                 self.counts.rollbacks.fetch_add(1, Relaxed);
             }
@@ -143,18 +145,18 @@ impl Entry {
 
     /// Frees what nobody needs any more, unless someone else is at it.
     pub fn collect(&self) {
-        if let Some(mut cold) = self.cold.try_lock() {
+        if let Some(mut cold) = self.try_cold() {
             self.collect_locked(&mut cold);
         }
     }
 
     /// Frees the instances of a slot that no thread has.
     pub fn clear_slot(&self, slot: usize) {
-        let Some(cold) = self.cold.try_lock() else {
+        let Some(cold) = self.try_cold() else {
             return;
         };
-        for (place, used) in self.places.iter().zip(&cold.uses) {
-            if used.0 == Status::Preparing {
+        for (at, place) in self.places.iter().enumerate() {
+            if cold.status(at) == Status::Preparing {
                 continue;
             }
             if let Some(seat) = place.seat_if_made(slot).filter(|s| s.filled.load(Acquire)) {
@@ -166,14 +168,12 @@ impl Entry {
     }
 
     fn furnish(&self, generation: Arc<Generation>) -> Result<(usize, u64), PolicyError> {
-        let mut cold = lock::cold(&self.cold, WHAT)?;
+        let mut cold = self.cold()?;
         self.collect_locked(&mut cold);
         let at = cold.find(Status::Free).ok_or(PolicyError::Busy { what: "every place" })?;
         // SAFETY: a free place is not open, and nobody is in it (see `close`); we hold the lock.
         unsafe { self.places[at].furnish(Some(generation)) };
-        cold.last += 1;
-        cold.uses[at] = (Status::Preparing, cold.last);
-        Ok((at, cold.last))
+        Ok((at, cold.prepare(at)))
     }
 
     /// Makes instances for the threads that have one of the generation that serves, so that none of
@@ -198,53 +198,56 @@ impl Entry {
         }
     }
 
-    /// One pointer store, and what served is kept.
-    fn serve(&self, cold: &mut Cold, at: usize, number: u64) {
+    /// What served is kept, then one pointer store. (In this order, so that a fork in between loses no more than the
+    /// generation kept before.)
+    fn serve(&self, cold: &mut Uses, at: usize, number: u64) {
         self.places[at].open.store(number, SeqCst);
-        let old = self.current.swap(pack(number, at), SeqCst);
         if let Some(served) = cold.find(Status::Serving) {
             if self.places[served].quarantined.load(Relaxed) {
-                cold.uses[served].0 = Status::Retired;
+                cold.set(served, Status::Retired);
             } else {
                 self.retire(cold, Status::Kept);
-                cold.uses[served].0 = Status::Kept;
+                cold.set(served, Status::Kept);
             }
         }
-        debug_assert!(old == 0 || cold.uses[place_of(old)].1 == generation_of(old));
-        cold.uses[at].0 = Status::Serving;
+        let old = self.current.swap(pack(number, at), SeqCst);
+        debug_assert!(old == 0 || cold.number(place_of(old)) == generation_of(old));
+        cold.set(at, Status::Serving);
     }
 
-    fn retire(&self, cold: &mut Cold, status: Status) {
+    fn retire(&self, cold: &mut Uses, status: Status) {
         if let Some(at) = cold.find(status) {
-            cold.uses[at].0 = Status::Retired;
+            cold.set(at, Status::Retired);
         }
     }
 
-    fn collect_locked(&self, cold: &mut Cold) {
+    fn collect_locked(&self, cold: &mut Uses) {
         while cold.count(Status::Retired) > RETIRED_MAX {
             let Some(at) = cold.oldest_retired() else { break };
             self.places[at].open.store(0, SeqCst);
-            cold.uses[at].0 = Status::Closing;
+            cold.set(at, Status::Closing);
             self.counts.abandoned.fetch_add(1, Relaxed);
         }
         for at in 0..PLACES {
-            let closed = match cold.uses[at].0 {
+            let closed = match cold.status(at) {
                 Status::Kept | Status::Retired => self.ended(at) && self.close(at),
                 Status::Closing => self.close(at),
                 _ => false,
             };
-            if closed && cold.uses[at].0 != Status::Kept {
+            if closed && cold.status(at) != Status::Kept {
                 // SAFETY: closed, and we hold the lock.
                 unsafe { self.places[at].furnish(None) };
-                cold.uses[at] = (Status::Free, 0);
+                cold.free(at);
             }
         }
     }
 
-    /// Whether the last call of a generation that does not serve has ended.
+    /// Whether the last call of a generation that does not serve has ended. (In a place that is shut already, calls are
+    /// no longer counted, or half forgotten.)
     fn ended(&self, at: usize) -> bool {
         let place = &self.places[at];
-        !thread::anyone_in(place.address()) && place.inflight() == 0
+        let shut = place.open.load(SeqCst) == 0;
+        shut || !thread::anyone_in(place.address()) && place.inflight() == 0
     }
 
     /// Frees a place's instances, when nobody is in it.

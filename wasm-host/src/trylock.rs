@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 use tidegate_core::fork;
 
 /// Guards plain data: after a fork in the middle of another thread's change, the child goes on with
-/// whatever half of it was made. So `T` must have no state that is wrong (numbers and bytes).
+/// whatever half of it was made. So `T` must have no state that is wrong (numbers, bytes, a single pointer), or one that
+/// the holder mends when the lock was [inherited](Guard::inherited).
 #[derive(Default)]
 pub(crate) struct TryLock<T> {
     /// 0, or the fork epoch of the process that holds it.
@@ -17,10 +18,20 @@ pub(crate) struct TryLock<T> {
 // SAFETY: the data is reached only through a guard, and one guard exists at a time.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
-pub(crate) struct Guard<'a, T>(&'a TryLock<T>);
+pub(crate) struct Guard<'a, T> {
+    lock: &'a TryLock<T>,
+    inherited: bool,
+}
+
+impl<T> Guard<'_, T> {
+    /// A thread of the parent held it at the fork, and may have changed half of what it meant to.
+    pub fn inherited(&self) -> bool {
+        self.inherited
+    }
+}
 
 impl<T> TryLock<T> {
-    pub fn new(data: T) -> Self {
+    pub const fn new(data: T) -> Self {
         Self { held_in: AtomicU64::new(0), data: UnsafeCell::new(data) }
     }
 
@@ -31,7 +42,8 @@ impl<T> TryLock<T> {
         if seen == here {
             return None;
         }
-        self.held_in.compare_exchange(seen, here, Acquire, Relaxed).ok().map(|_| Guard(self))
+        let taken = self.held_in.compare_exchange(seen, here, Acquire, Relaxed);
+        taken.ok().map(|_| Guard { lock: self, inherited: seen != 0 })
     }
 
     /// Tries so often before giving up.
@@ -47,20 +59,20 @@ impl<T> Deref for Guard<'_, T> {
     type Target = T;
     fn deref(&self) -> &T {
         // SAFETY: the guard is the only one.
-        unsafe { &*self.0.data.get() }
+        unsafe { &*self.lock.data.get() }
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the guard is the only one.
-        unsafe { &mut *self.0.data.get() }
+        unsafe { &mut *self.lock.data.get() }
     }
 }
 
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
-        self.0.held_in.store(0, Release);
+        self.lock.held_in.store(0, Release);
     }
 }
 
@@ -82,7 +94,7 @@ mod tests {
     fn a_lock_of_the_parent_is_taken_over() {
         let lock = TryLock::new(1);
         lock.held_in.store(fork::epoch() + 1, Relaxed);
-        assert!(lock.try_lock().is_some());
-        assert!(lock.try_lock().is_some());
+        assert!(lock.try_lock().is_some_and(|guard| guard.inherited()));
+        assert!(lock.try_lock().is_some_and(|guard| !guard.inherited()));
     }
 }
