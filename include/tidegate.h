@@ -525,12 +525,13 @@ tg_status tg_rules_version(const struct tg_runtime *runtime, uint64_t *version);
 
 // Opens a runtime. On success *out is a handle that is never unmapped; otherwise *out is NULL. options and error may
 // be NULL. COLD: TG_INVALID for a bad option, TG_UNSUPPORTED for one that is not known, TG_SYSTEM when memory is
-// refused.
+// refused, RLIMIT_FSIZE is less than the segment, or /proc is not mounted.
 tg_status tg_runtime_open(const struct tg_options *options, struct tg_runtime **out_runtime, struct tg_error *error);
 
-// Closes a runtime: gives back what this process holds, and the memory. Its handles answer TG_CLOSED from now on,
-// whatever other threads are doing with them. NULL is fine (TG_OK); a second close is TG_CLOSED. The handle itself, and
-// some 100 bytes a handle resolved from it, stay allocated. COLD.
+// Closes a runtime: gives back what this process holds, and the segment's pages, at once. Its handles answer TG_CLOSED
+// from now on, whatever other threads are doing with them; so the segment's range of addresses stays reserved (without
+// memory behind it), and each open and close takes segment_bytes more of what RLIMIT_AS grants. NULL is fine (TG_OK); a
+// second close is TG_CLOSED. The handle itself, and some 100 bytes a handle resolved from it, stay allocated. COLD.
 tg_status tg_runtime_close(struct tg_runtime *runtime);
 
 // Does now what this thread's first hot call would do (take its slot). COLD.

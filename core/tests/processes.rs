@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::{enter, open, rules, wait_for};
-use tidegate_core::ErrorKind;
+use common::{enter, open, open_with, rules, wait_for};
 use tidegate_core::guard::{NotEntered, Outcome, Stage};
+use tidegate_core::segment::SegmentOptions;
+use tidegate_core::{ErrorKind, Options, Runtime};
 
 const RULES: &str = r#"{"version":1,"guards":{"g":{
     "rate":[{"limit":1000000,"burst":1000000}],"concurrency":{"max":8},"breaker":{"error_ratio":0.5}}}}"#;
@@ -77,4 +78,22 @@ fn children_that_come_and_go_use_the_same_slots() {
     let header = runtime.segment().header();
     let used = header.threads_used.load(std::sync::atomic::Ordering::Relaxed);
     assert!(used <= 4, "{used} thread slots for one process and one child at a time");
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_answer_and_not_a_signal() {
+    let small = SegmentOptions { bytes: 2 << 20, ..SegmentOptions::default() };
+    let status = in_child(|| {
+        let limit = libc::rlimit { rlim_cur: 4 << 20, rlim_max: 4 << 20 };
+        // SAFETY: this child's own limit, and what the system does unless a process says otherwise.
+        unsafe {
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+        }
+        let refused = Runtime::open(&Options::default()).map(drop).unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::System);
+        assert!(refused.message.contains("RLIMIT_FSIZE"), "{refused}");
+        drop(open_with(small));
+    });
+    assert_eq!(status, 0, "25 is SIGXFSZ");
 }

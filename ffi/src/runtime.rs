@@ -78,7 +78,7 @@ pub(crate) unsafe fn opened<'a>(runtime: *const tg_runtime) -> Result<&'a Runtim
 
 /// Opens a runtime. On success *out is a handle that is never unmapped; otherwise *out is NULL. options and error may
 /// be NULL. COLD: TG_INVALID for a bad option, TG_UNSUPPORTED for one that is not known, TG_SYSTEM when memory is
-/// refused.
+/// refused, RLIMIT_FSIZE is less than the segment, or /proc is not mounted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_runtime_open(
     options: *const tg_options,
@@ -122,9 +122,10 @@ unsafe fn read(options: &tg_options) -> Result<Options, Error> {
     Ok(Options { segment, clock })
 }
 
-/// Closes a runtime: gives back what this process holds, and the memory. Its handles answer TG_CLOSED from now on,
-/// whatever other threads are doing with them. NULL is fine (TG_OK); a second close is TG_CLOSED. The handle itself, and
-/// some 100 bytes a handle resolved from it, stay allocated. COLD.
+/// Closes a runtime: gives back what this process holds, and the segment's pages, at once. Its handles answer TG_CLOSED
+/// from now on, whatever other threads are doing with them; so the segment's range of addresses stays reserved (without
+/// memory behind it), and each open and close takes segment_bytes more of what RLIMIT_AS grants. NULL is fine (TG_OK); a
+/// second close is TG_CLOSED. The handle itself, and some 100 bytes a handle resolved from it, stay allocated. COLD.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_runtime_close(runtime: *mut tg_runtime) -> tg_status {
     // SAFETY: NULL or a handle.

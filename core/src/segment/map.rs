@@ -79,12 +79,30 @@ pub fn create_memfd(name: &str, bytes: u64) -> Result<OwnedFd> {
     }
     // SAFETY: a fresh descriptor of ours.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    check_file_size_limit(bytes)?;
     // SAFETY: plain system calls on our descriptor.
     let sized = unsafe { libc::ftruncate(fd, bytes as i64) == 0 && libc::fcntl(fd, libc::F_ADD_SEALS, SEALS) == 0 };
     if !sized {
         return Err(Error::system("sizing the segment"));
     }
     reopen(file.as_fd())
+}
+
+/// Where the limit on file sizes is lower, the system would not only refuse: it would send SIGXFSZ, which ends a process
+/// that does not handle it.
+fn check_file_size_limit(bytes: u64) -> Result<()> {
+    // SAFETY: an all-zero limit is valid; the system writes the whole of it.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0;
+    if !told || limit.rlim_cur >= bytes {
+        return Ok(());
+    }
+    let what = format!(
+        "sizing the segment: it has {bytes} bytes, and files of this process may have {} (RLIMIT_FSIZE, ulimit -f)",
+        limit.rlim_cur
+    );
+    Err(Error::new(ErrorKind::System, what))
 }
 
 /// A new description of the same file (an inherited one shares its locks with the parent).
