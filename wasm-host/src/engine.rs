@@ -1,4 +1,4 @@
-//! The one engine of the process.
+//! The one engine of the process (and, where a fork came at a bad moment, those of its parents).
 
 use crate::error::PolicyError;
 use crate::guest::GuestState;
@@ -6,7 +6,8 @@ use crate::imports;
 use crate::lock;
 use crate::trylock::TryLock;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, Ordering::*};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+use tidegate_core::fork;
 use wasmtime::{Config, Engine, Linker, OptLevel, Result, WasmBacktraceDetails, WasmFeatures};
 
 /// A guest's stack; threads that call policies need some more than this below them.
@@ -19,49 +20,102 @@ const MEMORY_RESERVED_BYTES: u64 = 16 << 20;
 pub(crate) struct Machine {
     pub engine: Engine,
     pub linker: Linker<GuestState>,
+    /// What generations loaded by a parent are of, when a fork tore that.
+    older: Option<&'static Machine>,
 }
 
-/// Never freed once made. Where a fork came while it was being made, the child makes its own.
+/// Never freed once made. The engine has locks that do not know forks, so a child whose parent had a thread in it makes
+/// another one for what it loads itself; see [`enter`].
 static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(null_mut());
 static MAKING: TryLock<()> = TryLock::new(());
 
-/// The machine, made at the first call.
-pub(crate) fn machine() -> std::result::Result<&'static Machine, PolicyError> {
-    if let Some(made) = made() {
-        return Ok(made);
+/// How many threads are in the engine on cold paths (lowest bits), whether the newest machine is torn, and the fork epoch
+/// of which this is true.
+static USERS: AtomicU64 = AtomicU64::new(0);
+const TORN: u64 = 1 << 16;
+const EPOCH_AT: u32 = 17;
+
+/// Counts a thread in, until dropped: a child forked meanwhile will know.
+pub(crate) struct User(());
+
+impl User {
+    /// **Cold**, but waits for nobody.
+    pub fn new() -> Self {
+        let count = |word| Some(of_this_process(word) + 1);
+        let _ = USERS.fetch_update(SeqCst, SeqCst, count);
+        User(())
     }
-    let _one_at_a_time = lock::cold(&MAKING, "the engine")?;
-    if let Some(made) = made() {
-        return Ok(made);
-    }
-    let machine = Machine::new().map_err(|error| PolicyError::Host { detail: format!("{error:#}") })?;
-    let machine = Box::leak(Box::new(machine));
-    MACHINE.store(machine, Release);
-    Ok(machine)
 }
 
-fn made() -> Option<&'static Machine> {
+impl Drop for User {
+    fn drop(&mut self) {
+        USERS.fetch_sub(1, SeqCst);
+    }
+}
+
+/// A child finds its parent's word: where that counts anybody, the machine is torn.
+fn of_this_process(word: u64) -> u64 {
+    let here = fork::epoch() << EPOCH_AT;
+    if word >> EPOCH_AT << EPOCH_AT == here {
+        return word;
+    }
+    let in_use = word & ((1 << EPOCH_AT) - 1) != 0;
+    here | if in_use { TORN } else { 0 }
+}
+
+/// The machine to load with, made where there is none or a fork tore it, and this thread counted in.
+pub(crate) fn enter() -> std::result::Result<(User, &'static Machine), PolicyError> {
+    let user = User::new();
+    if let Some(sound) = sound() {
+        return Ok((user, sound));
+    }
+    let _one_at_a_time = lock::cold(&MAKING, "the engine")?;
+    if let Some(sound) = sound() {
+        return Ok((user, sound));
+    }
+    let machine = Machine::new(newest()).map_err(|error| PolicyError::Host { detail: format!("{error:#}") })?;
+    let machine = Box::leak(Box::new(machine));
+    MACHINE.store(machine, SeqCst);
+    USERS.fetch_and(!TORN, SeqCst);
+    Ok((user, machine))
+}
+
+/// The newest machine, unless it is torn. To be asked by who is counted in.
+fn sound() -> Option<&'static Machine> {
+    newest().filter(|_| USERS.load(SeqCst) & TORN == 0)
+}
+
+fn newest() -> Option<&'static Machine> {
     // SAFETY: null, or a machine that is never freed.
-    unsafe { MACHINE.load(Acquire).as_ref() }
+    unsafe { MACHINE.load(SeqCst).as_ref() }
+}
+
+/// Lets a tick pass for every guest.
+pub(crate) fn tick() {
+    std::iter::successors(newest(), |machine| machine.older).for_each(|machine| machine.engine.increment_epoch());
 }
 
 #[cfg(test)]
 pub(crate) fn held() -> Option<impl Drop> {
-    MACHINE.store(null_mut(), Release);
     MAKING.try_lock()
 }
 
-/// The engine, when there is one already.
-pub(crate) fn engine() -> Option<&'static Engine> {
-    made().map(|machine| &machine.engine)
+#[cfg(test)]
+pub(crate) fn address() -> usize {
+    MACHINE.load(SeqCst).addr()
 }
 
 impl Machine {
-    fn new() -> Result<Self> {
+    /// Whether this process may free what is of it. To be asked by who is counted in.
+    pub fn is_sound(&self) -> bool {
+        sound().is_some_and(|sound| std::ptr::eq(sound, self))
+    }
+
+    fn new(older: Option<&'static Machine>) -> Result<Self> {
         let engine = Engine::new(&config())?;
         let mut linker = Linker::new(&engine);
         imports::define(&mut linker)?;
-        Ok(Self { engine, linker })
+        Ok(Self { engine, linker, older })
     }
 }
 

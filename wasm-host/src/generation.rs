@@ -1,19 +1,21 @@
 //! One compiled module with the options it was loaded with.
 
 use crate::attributes::Interner;
-use crate::engine::machine;
+use crate::engine::{self, Machine, User};
 use crate::error::PolicyError;
 use crate::guest::GuestState;
 use crate::instance::Instance;
 use crate::options::Options;
 use crate::state::PolicyState;
 use crate::{check, golden, stack, thread};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use wasmtime::InstancePre;
 
 /// What instances are made from.
 pub(crate) struct Generation {
-    pub template: InstancePre<GuestState>,
+    pub template: ManuallyDrop<InstancePre<GuestState>>,
+    machine: &'static Machine,
     pub options: Options,
     pub observes: bool,
     pub keeps_numbers: bool,
@@ -28,11 +30,12 @@ impl Generation {
             let detail = "compiling a module takes 512 KiB of stack, and this thread has less left".into();
             return Err(PolicyError::Host { detail });
         }
-        let machine = machine()?;
+        let (_user, machine) = engine::enter()?;
         let module = check::compile(&machine.engine, bytes, options.memory_max_bytes)?;
         let template = machine.linker.instantiate_pre(&module).map_err(|error| PolicyError::not_compiled(&error))?;
         let generation = Self {
-            template,
+            template: ManuallyDrop::new(template),
+            machine,
             options,
             observes: check::exports_observe(&module),
             keeps_numbers: check::imports_numbers(&module),
@@ -54,6 +57,17 @@ impl Generation {
     pub fn prepare(&self, host: &PolicyState) {
         if self.keeps_numbers {
             host.numbers.prepare();
+        }
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        let _user = User::new();
+        // A machine that a fork tore may have locks that are held for ever: there it is left lying.
+        if self.machine.is_sound() {
+            // SAFETY: the template is not used again.
+            unsafe { ManuallyDrop::drop(&mut self.template) };
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::arena::{self, ARENA_BYTES, Arena};
 use crate::attributes::IdSet;
 use crate::deadline::{self, Allowance};
+use crate::engine::User;
 use crate::error::{Cause, Phase, PolicyError};
 use crate::generation::Generation;
 use crate::guest::GuestState;
@@ -38,6 +39,7 @@ const _: fn() = || {
 impl Instance {
     /// Instantiates, finds the arena, and initialises with the generation's configuration.
     pub fn new(generation: &Generation, host: Arc<PolicyState>) -> Result<Self, PolicyError> {
+        let _user = User::new();
         let mut store = new_store(generation, host);
         let failed = |store: &Store<GuestState>, phase, error| stopped(store, phase, &error);
         let instance = match generation.template.instantiate(&mut store) {

@@ -88,9 +88,7 @@ fn run(here: u64) {
 
 fn tick() {
     std::thread::sleep(Duration::from_nanos(TICK_NS));
-    if let Some(engine) = engine::engine() {
-        engine.increment_epoch();
-    }
+    engine::tick();
     collect_if_asked();
 }
 

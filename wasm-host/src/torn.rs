@@ -58,10 +58,13 @@ fn loaded_twice() -> (Arc<Host>, Arc<Entry>) {
     (host, entry)
 }
 
-fn reason(entry: &Entry) -> Option<u16> {
+fn record() -> Record {
     let size = size_of::<Record>() as u16;
-    let record = Record { size, version: RECORD_VERSION, remaining_ns: u64::MAX, ..Record::default() };
-    entry.decide(&record, &[]).0.map(|verdict| verdict.reason)
+    Record { size, version: RECORD_VERSION, remaining_ns: u64::MAX, ..Record::default() }
+}
+
+fn reason(entry: &Entry) -> Option<u16> {
+    entry.decide(&record(), &[]).0.map(|verdict| verdict.reason)
 }
 
 /// All that the host is asked on cold paths, and more loads than a policy has places.
@@ -73,7 +76,7 @@ fn works(host: &Host) -> bool {
     }
     let rolled_back = host.rollback("p").is_ok() && host.entry("p").is_ok_and(|entry| reason(&entry) == Some(18));
     let another = host.load("q", &denies(9), &Options::default()) == Ok(1);
-    let known = host.attribute_id("tier").is_ok() && host.figures().is_ok_and(|all| all.len() == 2);
+    let known = host.attribute_id("tier").is_ok() && host.figures().is_ok_and(|all| all.len() >= 2);
     rolled_back && another && known && host.unload("p").is_ok() && host.unload("q").is_ok()
 }
 
@@ -174,6 +177,34 @@ fn a_place_of_a_failed_load_is_used_again() {
     let (host, entry) = loaded_twice();
     furnish_a_third(&host, &entry);
     assert!(works(&host));
+}
+
+/// A guest that loops for ever when the key's hash is 2.
+fn loops_on_demand() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/hostile/on_demand.wat");
+    wat::parse_file(path).expect("well formed")
+}
+
+#[test]
+fn a_child_uses_its_parents_engine_unless_a_thread_was_in_it() {
+    let _one = one_at_a_time();
+    let (host, entry) = loaded_twice();
+    host.load("loops", &loops_on_demand(), &Options::default()).expect("a good module");
+    let loops = host.entry("loops").expect("loaded");
+    let parents = engine::address();
+    let same = in_a_child(|| works(&host) && engine::address() == parents);
+    assert!(same, "nobody was in it");
+
+    let in_it = (engine::User::new(), engine::held());
+    let another = in_a_child(|| {
+        assert_eq!(reason(&entry), Some(2));
+        let own = works(&host) && engine::address() != parents;
+        let stopped = loops.decide(&Record { key_hash: 2, ..record() }, &[]).0.is_none();
+        let grandchild = in_a_child(|| works(&host) && engine::address() != parents);
+        own && stopped && grandchild && loops.decide(&record(), &[]).0.is_some()
+    });
+    assert!(another, "with ticks for the parent's guests");
+    drop(in_it);
 }
 
 /// So that the tests above are of what they mean to be.
