@@ -121,7 +121,9 @@ impl Guard {
                     return taken.turn_away(ended, call, permit);
                 }
             }
-            taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+            if taken.go.observer | taken.go.wait_ns != 0 {
+                taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+            }
         }
         let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
             return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);

@@ -52,6 +52,9 @@ impl<'a> Taken<'a> {
     /// Takes what the call costs of every limit, and ends.
     #[inline(never)]
     pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        if self.takes_one_token() {
+            return self.end(call, permit);
+        }
         for (index, word) in self.guard.cell().hot.rates.iter().enumerate().take(self.numbers().rate_count()) {
             let mode = self.numbers().rate_mode(index);
             let taken = match mode {
@@ -65,6 +68,16 @@ impl<'a> Taken<'a> {
                 Err(refusal) => return self.refused_by_rate(refusal, call, permit),
             }
         }
+        self.end(call, permit)
+    }
+
+    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
+    fn takes_one_token(&self) -> bool {
+        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate_mode(0) == Mode::Enforce;
+        plain && self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
+    }
+
+    fn end(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if self.marks.has(FOLLOWED) {
             permit.followed = followed(&self.go, call.key, self.cost);
         }

@@ -141,8 +141,10 @@ impl Bucket {
 
     /// The used share of the burst, in thousandths.
     pub fn pressure(&self, seen: u64, now: u64) -> u32 {
-        let used = self.used(seen, now).unwrap_or(0);
-        (u128::from(used) * 1000 / u128::from(self.tolerance.max(1))) as u32
+        // Of large numbers the lowest bits say nothing; so the product has room in 64 bits.
+        let shift = 10u32.saturating_sub(self.tolerance.leading_zeros());
+        let used = self.used(seen, now).unwrap_or(0) >> shift;
+        (used * 1000 / (self.tolerance >> shift).max(1)) as u32
     }
 
     /// The word for these numbers that holds as many tokens as `seen` holds under `old`, no more than the
@@ -309,6 +311,15 @@ mod tests {
             for stale in [0, seen ^ 1] {
                 prop_assert!(!rule.one().take(&AtomicU64::new(stale), now));
             }
+        }
+
+        #[test]
+        fn pressure_is_the_used_share(tolerance in 1u64..1 << 58, used in 0u64..1 << 58) {
+            let (used, now) = (used.min(tolerance), 1 << 40);
+            let rule = Bucket { interval: 1, shift: 0, unit: 1, tolerance, generation: 3 };
+            let exact = u128::from(used) * 1000 / u128::from(tolerance);
+            let told = u128::from(rule.pressure(rule.word(now, used), now));
+            prop_assert!(told <= 1000 && told.abs_diff(exact) <= 1, "{} of {}", told, exact);
         }
 
         /// Tokens as exact fractions: tokens(t) = min(burst, tokens + elapsed × limit / per).
