@@ -33,19 +33,21 @@ impl GuardCell {
     }
 }
 
-/// The words that are decided together, on one line.
+/// The words that decisions are made on. Those that every call writes are on one line, those that most calls only read on
+/// another, so that two processors may keep the second.
 #[repr(C, align(64))]
 pub struct Hot {
     /// Calls in flight: see [`crate::concurrency::fixed`].
     pub concurrency: AtomicU64,
+    /// Token buckets: see [`crate::rate::token_bucket`].
+    pub rates: [AtomicU64; MAX_RATES],
+    _rest_of_line: [AtomicU64; 7 - MAX_RATES],
     /// The breaker's state: see [`crate::breaker::state`].
     pub breaker: AtomicU64,
     /// Failures in a row: breaker generation (32 bits) | count (32 bits).
     pub consecutive: AtomicU64,
     /// The breaker generation + 1 in which too few calls were bad enough, so that every exit judges; or 0.
     pub watch: AtomicU64,
-    /// Token buckets: see [`crate::rate::token_bucket`].
-    pub rates: [AtomicU64; MAX_RATES],
 }
 
 /// Words of a guard's run: a page.
