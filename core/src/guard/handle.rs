@@ -11,8 +11,6 @@ use crate::slot::lane::RunPlace;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
-/// A generation that no cell has.
-const ENDED: u32 = u32::MAX;
 const LIVE: u64 = u64::from_le_bytes(*b"tg_guard");
 
 /// A guard as this process knows it. All methods may be called by many threads at once.
@@ -25,8 +23,6 @@ pub struct Guard {
     pub(super) place: RunPlace,
     /// Where threads remember it.
     pub(super) known_at: u16,
-    /// The generation until the handle ends, then [`ENDED`].
-    life: AtomicU32,
     /// [`LIVE`] until the handle ends: what is not a guard will hardly say so.
     mark: AtomicU64,
     /// The policy that the rules bind, as last looked up.
@@ -52,7 +48,6 @@ impl Guard {
             generation: found.generation,
             place: RunPlace(cell.cell.run.load(Relaxed)),
             known_at: known_at(INDICES.fetch_add(1, Relaxed)),
-            life: AtomicU32::new(found.generation),
             mark: AtomicU64::new(LIVE),
             bound: AtomicPtr::new(null_mut()),
             bound_key: AtomicU64::new(0),
@@ -68,13 +63,11 @@ impl Guard {
 
     /// Whether the runtime is open and the guard stands.
     pub fn is_alive(&self) -> bool {
-        let stands = || self.cell().cell.generation.load(Acquire) == self.life.load(Acquire);
-        self.mark.load(Acquire) == LIVE && stands()
+        self.mark.load(Acquire) == LIVE && self.cell().cell.generation.load(Acquire) == self.generation
     }
 
     /// Ends the handle: what is called with it from now on answers `Closed`.
     pub(crate) fn mark_dead(&self) {
-        self.life.store(ENDED, Release);
         self.mark.store(0, Release);
     }
 

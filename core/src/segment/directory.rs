@@ -185,11 +185,13 @@ impl<'a> Directory<'a> {
             return false;
         }
         cell.generation.store(0, Release);
-        self.0.header().changes.fetch_add(1, AcqRel);
+        let kind = (cell.mark.load(Relaxed) & 0xFF) as usize % KINDS;
+        if kind == Kind::Guard as usize {
+            self.0.header().changes.fetch_add(1, AcqRel);
+        }
         self.unlink(found.at, cell);
         let text = cell.name_len.load(Relaxed) + cell.extra_len.load(Relaxed);
         self.0.free(cell.name_at.load(Relaxed), text as usize);
-        let kind = (cell.mark.load(Relaxed) & 0xFF) as usize % KINDS;
         let free = &self.0.header().free_cells[kind];
         cell.next.store(free.load(Relaxed), Relaxed);
         free.store(found.at, Release);
