@@ -36,14 +36,16 @@ pub struct Stamp {
 static NOBODYS: AtomicU64 = AtomicU64::new(0);
 
 impl Stamp {
-    /// Of no process.
-    pub const NONE: Stamp = Stamp { page: &raw const NOBODYS, epoch: 1 };
-
     /// Of this process. On a kernel where only a system call can tell, it is out of date at once.
     pub fn now() -> Stamp {
         let epoch = epoch();
         let page = PAGE.load(Acquire);
         Stamp { page: if page.is_null() { &raw const NOBODYS } else { page }, epoch }
+    }
+
+    /// The number that it is a memory of.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Whether this is surely still the same process. **Hot.**

@@ -45,12 +45,20 @@ pub unsafe fn text<'a>(name: &str, text: tg_str) -> Result<&'a str, Error> {
     std::str::from_utf8(bytes).map_err(|at| invalid(format!("{name}: not UTF-8 from byte {} on", at.valid_up_to())))
 }
 
+/// Whether a pointer is neither NULL nor misaligned. One comparison: rotated by the bits that must be clear, a misaligned
+/// pointer is a huge number, and what is before NULL is the largest.
+#[inline(always)]
+pub fn is_usable<T>(pointer: *const T) -> bool {
+    let clear = const { align_of::<T>().trailing_zeros() };
+    pointer.addr().rotate_right(clear).wrapping_sub(1) < usize::MAX >> clear
+}
+
 /// The caller's pointer, when it may be one: not NULL, and aligned.
 ///
 /// # Safety
 /// A pointer that is neither NULL nor misaligned points to a T.
 pub unsafe fn reference<'a, T>(name: &str, pointer: *const T) -> Result<&'a T, Error> {
-    if pointer.is_null() || !pointer.is_aligned() {
+    if !is_usable(pointer) {
         return Err(invalid(format!("{name}: NULL or misaligned")));
     }
     // SAFETY: by contract.
@@ -62,7 +70,7 @@ pub unsafe fn reference<'a, T>(name: &str, pointer: *const T) -> Result<&'a T, E
 /// # Safety
 /// As [`reference`], and writable.
 pub unsafe fn out<'a, T>(name: &str, pointer: *mut T) -> Result<&'a mut T, Error> {
-    if pointer.is_null() || !pointer.is_aligned() {
+    if !is_usable(pointer) {
         return Err(invalid(format!("{name}: NULL or misaligned")));
     }
     // SAFETY: by contract.

@@ -1,6 +1,6 @@
 //! Guards: the pipeline in front of a protected resource.
 
-use crate::arguments::{invalid, out, reference, reserved, sized, text, tg_str};
+use crate::arguments::{invalid, is_usable, out, reference, reserved, sized, text, tg_str};
 use crate::boundary::{cold, hot, status_of, value};
 use crate::runtime::{tg_runtime, with};
 use crate::status::{TG_INVALID, TG_OK, of_kind, of_stage, tg_error, tg_status};
@@ -244,7 +244,7 @@ unsafe fn read_call<'a>(
         let call = sized("call", call)?;
         reserved("call", &call.reserved)?;
         let count = call.attribute_count;
-        if count > MAX_ATTRIBUTES || (count > 0 && (call.attributes.is_null() || !call.attributes.is_aligned())) {
+        if count > MAX_ATTRIBUTES || (count > 0 && !is_usable(call.attributes)) {
             return Err(invalid("call.attributes: NULL, misaligned, or more than 16"));
         }
         let attributes = &mut attributes[..count];
@@ -288,15 +288,18 @@ fn criticality(number: u32) -> Result<Criticality, Error> {
 pub unsafe extern "C" fn tg_guard_exit(permit: *mut tg_permit, outcome: tg_outcome) -> tg_status {
     hot(|| {
         // SAFETY: NULL, or the caller's own.
-        let (Some(permit), Some(outcome)) = (unsafe { permit_of(permit) }, Outcome::of(outcome)) else {
-            return TG_INVALID;
-        };
+        let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
         // Most calls end well: that is compiled apart.
-        match outcome {
-            Outcome::Success => status_of(permit.exit_inline(Outcome::Success)),
-            _ => status_of(permit.exit(outcome)),
+        if outcome == TG_OUTCOME_SUCCESS {
+            return status_of(permit.exit_inline(Outcome::Success));
         }
+        exit_with(permit, outcome)
     })
+}
+
+#[inline(never)]
+fn exit_with(permit: &mut Permit, outcome: tg_outcome) -> tg_status {
+    Outcome::of(outcome).map_or(TG_INVALID, |outcome| status_of(permit.exit(outcome)))
 }
 
 /// # Safety
@@ -304,7 +307,7 @@ pub unsafe extern "C" fn tg_guard_exit(permit: *mut tg_permit, outcome: tg_outco
 #[inline(always)]
 unsafe fn permit_of<'a>(permit: *mut tg_permit) -> Option<&'a mut Permit> {
     // SAFETY: by contract; any bytes are a permit.
-    if permit.is_aligned() { unsafe { permit.cast::<Permit>().as_mut() } } else { None }
+    if is_usable(permit.cast_const()) { Some(unsafe { &mut *permit.cast::<Permit>() }) } else { None }
 }
 
 /// # Safety
@@ -312,7 +315,7 @@ unsafe fn permit_of<'a>(permit: *mut tg_permit) -> Option<&'a mut Permit> {
 #[inline(always)]
 unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
     // SAFETY: by contract; handles are never unmapped.
-    if guard.cast::<Guard>().is_aligned() { unsafe { guard.cast::<Guard>().as_ref() } } else { None }
+    if is_usable(guard.cast::<Guard>()) { Some(unsafe { &*guard.cast::<Guard>() }) } else { None }
 }
 
 /// # Safety

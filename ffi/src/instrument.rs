@@ -1,6 +1,6 @@
 //! Instruments: counters, gauges, histograms, each handle bound to one label set.
 
-use crate::arguments::{invalid, out, reserved, sized, text, tg_str};
+use crate::arguments::{invalid, is_usable, out, reserved, sized, text, tg_str};
 use crate::boundary::{cold, hot, status_of};
 use crate::runtime::{tg_runtime, with};
 use crate::status::{TG_INVALID, tg_error, tg_status};
@@ -99,7 +99,7 @@ unsafe fn resolve<H: Handle>(
 /// The labels are readable.
 unsafe fn labels(from: &tg_instrument) -> Result<Vec<(&str, &str)>, Error> {
     let count = from.label_count as usize;
-    if count > MAX_LABELS || (count > 0 && (from.labels.is_null() || !from.labels.is_aligned())) {
+    if count > MAX_LABELS || (count > 0 && !is_usable(from.labels)) {
         return Err(invalid(format!("instrument.labels: NULL, misaligned, or more than {MAX_LABELS}")));
     }
     let read = |index| {
@@ -118,7 +118,7 @@ unsafe fn labels(from: &tg_instrument) -> Result<Vec<(&str, &str)>, Error> {
 unsafe fn handle<H: Handle>(pointer: *const H) -> Option<&'static H::Of> {
     let pointer = pointer.cast::<H::Of>();
     // SAFETY: by contract; handles are never unmapped.
-    if pointer.is_aligned() { unsafe { pointer.as_ref() } } else { None }
+    if is_usable(pointer) { Some(unsafe { &*pointer }) } else { None }
 }
 
 /// # Safety

@@ -1,6 +1,7 @@
 //! A thread's place in each runtime that it uses, found without a lock: one look at a thread-local.
 
 use super::shared::Shared;
+use super::word_of_thread;
 use crate::clock::page::OwnAnchor;
 use crate::fork::{self, Stamp};
 use crate::guard::known::{GUARDS, Known};
@@ -9,9 +10,8 @@ use crate::metrics::known::{KnownHistogram, KnownSeries};
 use crate::segment::View;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
-use std::cell::{Cell, RefCell};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, compiler_fence};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Counters that a thread remembers, each at its index modulo this; and as many histograms.
 const SERIES: usize = 128;
@@ -22,7 +22,8 @@ static VOID: Page = Page([const { AtomicU64::new(0) }; PAGE_WORDS]);
 /// A thread's place in one runtime.
 pub struct Local {
     runtime: u64,
-    epoch: u64,
+    /// Of the process that it is of.
+    stamp: Stamp,
     /// The process's token, that permits name.
     pub token: u64,
     process: Option<usize>,
@@ -37,28 +38,7 @@ pub struct Local {
     histograms: Box<[KnownHistogram<HISTOGRAM_RUN>; SERIES]>,
 }
 
-/// The place that this thread used last: a hit is the hot path.
-struct Hot {
-    stamp: Cell<Stamp>,
-    /// Means something while the stamp holds.
-    local: Cell<NonNull<Local>>,
-}
-
-impl Hot {
-    /// In this order, so that a signal handler which calls in between finds a place wherever a stamp holds.
-    fn set(&self, local: &Local) {
-        self.local.set(local.into());
-        compiler_fence(SeqCst);
-        self.stamp.set(Stamp::now());
-    }
-
-    fn forget(&self) {
-        self.stamp.set(Stamp::NONE);
-    }
-}
-
 thread_local! {
-    static HOT: Hot = const { Hot { stamp: Cell::new(Stamp::NONE), local: Cell::new(NonNull::dangling()) } };
     #[expect(clippy::vec_box, reason = "a place is pointed to, and must not move when the list grows")]
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
 }
@@ -66,11 +46,9 @@ thread_local! {
 /// This thread's own place in the runtime that it used last. **Hot.** None before its first call, and after a fork.
 #[inline(always)]
 pub fn latest() -> Option<&'static Local> {
-    HOT.with(|hot| {
-        // SAFETY: a stamp that holds was set with a place that lives as long as this thread, and is taken away before
-        // the place is dropped.
-        hot.stamp.get().holds().then(|| unsafe { hot.local.get().as_ref() })
-    })
+    // SAFETY: 0, or a place that lives as long as this thread; and that is taken away before the place is dropped.
+    let local = unsafe { (word_of_thread::get() as *const Local).as_ref() };
+    local.filter(|local| local.stamp.holds())
 }
 
 /// This thread's place in a runtime.
@@ -87,13 +65,14 @@ fn find(shared: &'static Shared) -> &'static Local {
     let found = ALL.try_with(|all| {
         let mut all = all.try_borrow_mut().ok()?;
         all.retain(|local| !local.is_of_closed_runtime());
-        let known = all.iter().position(|local| local.runtime == shared.id && local.epoch == epoch);
+        let known = all.iter().position(|local| local.runtime == shared.id && local.stamp.epoch() == epoch);
         let index = known.unwrap_or_else(|| {
             all.push(Box::new(Local::new(shared)));
             all.len() - 1
         });
-        HOT.with(|hot| hot.set(&all[index]));
-        Some(std::ptr::from_ref(&*all[index]))
+        let local = std::ptr::from_ref(&*all[index]);
+        word_of_thread::set(local as usize);
+        Some(local)
     });
     match found {
         // SAFETY: boxed, and dropped only with the thread or its closed runtime.
@@ -119,7 +98,7 @@ impl Local {
     fn at(shared: &Shared, token: u64, process: Option<usize>, slot: usize) -> Local {
         Local {
             runtime: shared.id,
-            epoch: fork::epoch(),
+            stamp: Stamp::now(),
             token,
             process,
             slot,
@@ -195,13 +174,11 @@ fn all<T, const N: usize>(nothing: impl Fn() -> T) -> Box<[T; N]> {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        let _ = HOT.try_with(|hot| {
-            if std::ptr::eq(hot.local.get().as_ptr(), self) {
-                hot.forget();
-            }
-        });
+        if word_of_thread::get() == std::ptr::from_ref(self) as usize {
+            word_of_thread::set(0);
+        }
         let Some(process) = self.process else { return };
-        if self.epoch == fork::epoch() && !self.is_of_closed_runtime() {
+        if self.stamp.epoch() == fork::epoch() && !self.is_of_closed_runtime() {
             thread::give_back(self.shared().segment(), self.slot, process);
         }
     }

@@ -5,6 +5,7 @@ mod per_process;
 mod publish;
 mod resolve;
 mod shared;
+mod word_of_thread;
 
 use crate::clock::{Clock, ClockSource};
 use crate::error::Result;
