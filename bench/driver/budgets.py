@@ -25,6 +25,11 @@ def policy_cost(who):
     return lambda ns: (ns("guard_policy", who) - ns("guard", who)) / ns("policy_call", "wasmtime")
 
 
+def shared(work, who):
+    """Two threads on one, over two threads on one each: what sharing costs, whatever the processors share."""
+    return lambda ns: ns(work, who, 2) / ns(f"{work}_apart", who, 2)
+
+
 BUDGETS = [
     Budget("guard, Rust / floor", 1.5, over("guard", RUST, "guard", "floor")),
     Budget("guard, Rust: a thread of two / one alone", 4, two_threads("guard", RUST), across_threads=True),
@@ -33,7 +38,9 @@ BUDGETS = [
     Budget("guard, Go / rate Allow + gobreaker Execute", 1, over("guard", GO, "guard", "composed-go")),
     Budget("counter / atomic add", 1.5, over("counter", RUST, "atomic_add", "floor")),
     Budget("counter: a thread of two / one alone", NOISE, two_threads("counter", RUST), across_threads=True),
+    Budget("counter: two threads on one / on one each", NOISE, shared("counter", RUST), across_threads=True),
     Budget("histogram / atomic add", 3, over("histogram", RUST, "atomic_add", "floor")),
     Budget("histogram: a thread of two / one alone", NOISE, two_threads("histogram", RUST), across_threads=True),
+    Budget("histogram: two threads on one / on one each", NOISE, shared("histogram", RUST), across_threads=True),
     Budget("policy on a guard / wasmtime's bare call", 2, policy_cost(RUST)),
 ]

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import defaultdict
 
-WORKS = ["between_work", "clock_pair", "atomic_add", "counter", "histogram", "guard",
+WORKS = ["between_work", "clock_pair", "atomic_add", "counter", "counter_apart", "histogram", "histogram_apart", "guard",
          "token_bucket", "breaker", "policy_call", "guard_policy"]
 THREADS = (1, 2)
 # A round goes through all measurements so often, and the fastest time of each counts: whatever else a machine or its host

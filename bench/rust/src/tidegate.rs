@@ -37,23 +37,28 @@ impl Tidegate {
             guard("guard_policy", "bench.policy")?,
             guard("token_bucket", "bench.rate")?,
             guard("breaker", "bench.breaker")?,
-            self.counter()?,
-            self.histogram()?,
+            self.counter("counter", ["bench_calls"; 2])?,
+            self.counter("counter_apart", ["bench_calls_0", "bench_calls_1"])?,
+            self.histogram("histogram", ["bench_seconds"; 2])?,
+            self.histogram("histogram_apart", ["bench_seconds_0", "bench_seconds_1"])?,
         ])
     }
 
-    fn counter(&self) -> Result<Case, Failure> {
-        let counter = self.runtime.counter(&describe("bench_calls"))?;
-        Ok(Case::new("counter", "tidegate-rust", move |_| {
+    /// `names`: which counter each thread adds to. Those that are apart show what sharing one costs.
+    fn counter(&self, work: &'static str, names: [&'static str; 2]) -> Result<Case, Failure> {
+        let counters = [self.runtime.counter(&describe(names[0]))?, self.runtime.counter(&describe(names[1]))?];
+        Ok(Case::new(work, "tidegate-rust", move |thread| {
+            let counter = counters[thread % 2];
             move || {
                 black_box(counter.add(1)).ok();
             }
         }))
     }
 
-    fn histogram(&self) -> Result<Case, Failure> {
-        let histogram = self.runtime.histogram(&describe("bench_seconds"))?;
-        Ok(Case::new("histogram", "tidegate-rust", move |_| {
+    fn histogram(&self, work: &'static str, names: [&'static str; 2]) -> Result<Case, Failure> {
+        let histograms = [self.runtime.histogram(&describe(names[0]))?, self.runtime.histogram(&describe(names[1]))?];
+        Ok(Case::new(work, "tidegate-rust", move |thread| {
+            let histogram = histograms[thread % 2];
             let mut values = Cycle::new();
             move || {
                 black_box(histogram.record(black_box(values.next()))).ok();
