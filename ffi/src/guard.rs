@@ -7,12 +7,13 @@ use crate::status::{TG_INVALID, TG_OK, of_kind, of_stage, tg_error, tg_status};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use tidegate_core::breaker::state::State;
+use tidegate_core::guard::enter::Stopped;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::guard::permit::PermitState;
 use tidegate_core::guard::stats::GuardStats;
 use tidegate_core::guard::{Call, Criticality, NotEntered, Outcome};
 use tidegate_core::policy::{Attribute, MAX_ATTRIBUTES};
-use tidegate_core::{Error, Permit};
+use tidegate_core::{Error, ErrorKind, Permit};
 
 /// How a guarded call ended.
 pub type tg_outcome = i32;
@@ -191,37 +192,42 @@ pub unsafe extern "C" fn tg_guard_enter(
     call: *const tg_call,
     permit: *mut tg_permit,
 ) -> tg_status {
-    hot(|| {
-        // SAFETY: NULL, or the caller's own.
-        let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
-        // SAFETY: NULL or a handle.
-        let Some(guard) = (unsafe { guard_of(guard) }) else {
-            *permit = Permit::default();
-            return TG_INVALID;
+    // SAFETY: NULL, or the caller's own; NULL or a handle.
+    if let (true, Some(own), Some(handle)) = unsafe { (call.is_null(), permit_of(permit), guard_of(guard)) } {
+        // This way calls nothing, so it cannot panic, and needs no stack.
+        return match handle.enter_plain(own) {
+            Ok(()) => TG_OK,
+            Err(stopped) => enter_after(handle, own, stopped),
         };
-        let entered = if call.is_null() {
-            guard.enter_inline(const { &Call::PLAIN }, permit)
-        } else {
-            // SAFETY: not NULL.
-            return unsafe { enter_with(guard, call, permit) };
-        };
-        status_of_entry(entered)
-    })
+    }
+    // SAFETY: as this function's.
+    unsafe { enter_with(guard, call, permit) }
+}
+
+/// Goes on where the plain way ended.
+#[inline(never)]
+extern "C" fn enter_after(guard: &'static Guard, permit: &mut Permit, stopped: Stopped) -> tg_status {
+    hot(|| status_of_entry(guard.enter_after(stopped, const { &Call::PLAIN }, permit)))
 }
 
 /// # Safety
-/// `call` is the caller's struct.
+/// As of [`tg_guard_enter`].
 #[inline(never)]
-unsafe fn enter_with(guard: &'static Guard, call: *const tg_call, permit: &mut Permit) -> tg_status {
-    let mut attributes = [const { MaybeUninit::uninit() }; MAX_ATTRIBUTES];
-    // SAFETY: by contract.
-    match unsafe { read_call(call, &mut attributes) } {
-        Ok(call) => status_of_entry(guard.enter(&call, permit)),
-        Err(error) => {
-            *permit = Permit::default();
-            of_kind(error.kind)
+unsafe extern "C" fn enter_with(guard: *const tg_guard, call: *const tg_call, permit: *mut tg_permit) -> tg_status {
+    hot(|| {
+        // SAFETY: NULL, or the caller's own.
+        let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
+        let mut attributes = [const { MaybeUninit::uninit() }; MAX_ATTRIBUTES];
+        // SAFETY: NULL or a handle; NULL or the caller's struct.
+        match unsafe { (guard_of(guard), read_call(call, &mut attributes)) } {
+            (Some(guard), Ok(call)) => status_of_entry(guard.enter(&call, permit)),
+            (guard, call) => {
+                *permit = Permit::default();
+                let kind = call.err().filter(|_| guard.is_some()).map_or(ErrorKind::Invalid, |error| error.kind);
+                of_kind(kind)
+            }
         }
-    }
+    })
 }
 
 #[inline(always)]

@@ -120,11 +120,15 @@ impl ClockPage {
     /// The nanoseconds of a reading of the counter that was made just now, by the calling thread's own copy.
     #[inline(always)]
     pub fn at(&self, ticks: u64, own: &OwnAnchor) -> u64 {
+        self.at_once(ticks, own).unwrap_or_else(|| self.now_anew(own))
+    }
+
+    /// The same; None: the copy has to be renewed, which [`ClockPage::at`] does.
+    #[inline(always)]
+    pub fn at_once(&self, ticks: u64, own: &OwnAnchor) -> Option<u64> {
         let in_force = self.current.load(Acquire) == own.number.get();
-        if in_force && ticks.wrapping_sub(own.ticks.get()) < own.valid.get() {
-            return Line { ticks: own.ticks.get(), ns: own.ns.get(), scale: own.scale.get() }.soon(ticks);
-        }
-        self.now_anew(own)
+        let holds = in_force && ticks.wrapping_sub(own.ticks.get()) < own.valid.get();
+        holds.then(|| Line { ticks: own.ticks.get(), ns: own.ns.get(), scale: own.scale.get() }.soon(ticks))
     }
 
     /// Renews the copy, where there is an anchor to copy. Number 0, with a copy that is valid for no tick, is none.

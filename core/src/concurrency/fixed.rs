@@ -78,10 +78,16 @@ impl Held {
         (self.epoch & EPOCH_MASK) << (2 * COUNT_BITS) | (self.old & COUNT_MASK) << COUNT_BITS | self.new & COUNT_MASK
     }
 
+    /// Whether one more in flight since `epoch` is one more in a slot's word.
+    #[inline(always)]
+    pub fn has_room(word: u64, epoch: u64) -> bool {
+        new_alone(word, epoch) < COUNT_MASK
+    }
+
     /// A slot's word with one more in flight since `epoch`.
     #[inline(always)]
     pub fn plus_one(word: u64, epoch: u64) -> u64 {
-        if new_alone(word, epoch) < COUNT_MASK { word + 1 } else { Held::plus_one_across(word, epoch) }
+        if Held::has_room(word, epoch) { word + 1 } else { Held::plus_one_across(word, epoch) }
     }
 
     #[cold]

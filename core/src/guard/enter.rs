@@ -18,25 +18,119 @@ use crate::concurrency::fixed::{self, Held, PENDING};
 use crate::error::ErrorKind;
 use crate::rules::Mode;
 use crate::runtime::current;
-use crate::slot::lane::{Count, Own, Run};
+use crate::slot::lane::{Count, Run};
 use std::sync::atomic::Ordering::*;
+
+/// Where the plain way ended without a permit, and what it had taken by then. Two registers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Stopped {
+    /// When; 0: the clock was not read.
+    now: u64,
+    /// Epoch of the place in flight.
+    epoch: u32,
+    taken: Part,
+}
+
+/// How far the plain way went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Part {
+    Nothing,
+    /// The slot's word is marked.
+    Mark,
+    /// A place in flight is taken.
+    Place,
+    /// And a token, where there is a rate limit.
+    All,
+}
+
+impl Stopped {
+    const AT_ONCE: Stopped = Stopped { now: 0, epoch: 0, taken: Part::Nothing };
+}
 
 impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
     #[inline]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        self.enter_inline(call, permit)
+        let is_plain = call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0;
+        match if is_plain { self.enter_plain(permit) } else { Err(Stopped::AT_ONCE) } {
+            Ok(()) => Ok(()),
+            Err(stopped) => self.enter_after(stopped, call, permit),
+        }
     }
 
-    /// The same, compiled into its caller, who knows the call.
+    /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode; on a
+    /// thread that knows the guard. What else it meets it leaves to [`Guard::enter_after`], which has to be called then. It calls
+    /// nothing, so that its caller needs no stack for it.
     #[inline(always)]
-    pub fn enter_inline(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
-        let (now, facts) = (local.time_of(ticks()), known.facts());
-        if facts.elaborate() | call.timeout_ns | call.deadline_ns | call.cost >> 1 != 0 {
-            return self.pass(facts, known.run().into(), now, call, permit);
+    pub fn enter_plain(&'static self, permit: &mut Permit) -> Result<(), Stopped> {
+        let Some((local, known)) = self.known() else { return Err(Stopped::AT_ONCE) };
+        let (facts, run, hot) = (known.facts(), known.run(), &self.cell().hot);
+        let breaker = if facts.flags().has_breaker() { hot.breaker.load(Acquire) } else { 0 };
+        let Some(now) = local.time_at_once(ticks()) else { return Err(Stopped::AT_ONCE) };
+        if facts.elaborate() != 0 || !state::is_closed(breaker) {
+            return Err(Stopped { now, ..Stopped::AT_ONCE });
         }
-        self.pass_plain(facts, known.run(), now, call, permit)
+        let epoch = facts.timeless_epoch();
+        let stop = |taken| Err(Stopped { now, epoch: epoch as u32, taken });
+        if !Held::has_room(run.word(HELD).load(Relaxed), epoch) {
+            return stop(Part::Nothing);
+        }
+        let seen = mark_pending(run);
+        if !fixed::take_alone(&hot.concurrency, facts.limit(), epoch) {
+            return stop(Part::Mark);
+        }
+        settle(run, seen, |word| word + 1);
+        if facts.flags().has_rates() && !facts.rate().take(&hot.rates[0], now) {
+            return stop(Part::Place);
+        }
+        if self.changes() != facts.changes() {
+            return stop(Part::All);
+        }
+        Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) }.write(permit);
+        Ok(())
+    }
+
+    /// Enters where the plain way ended.
+    #[inline(never)]
+    pub fn enter_after(
+        &'static self,
+        stopped: Stopped,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let Some((local, known)) = self.known() else {
+            self.take_back(stopped);
+            return self.enter_anew(call, permit);
+        };
+        let (facts, run): (_, Run<'_>) = (known.facts(), known.run().into());
+        let now = if stopped.now == 0 { local.time_of(ticks()) } else { stopped.now };
+        let breaker = self.cell().hot.breaker.load(Acquire);
+        match stopped.taken {
+            Part::Place if state::is_closed(breaker) => {
+                let place = Some(stopped.epoch.into());
+                Taken { breaker, place, ..Taken::nothing(self, facts, run, now, 1) }.take_tokens(call, permit)
+            }
+            _ => {
+                self.take_back(stopped);
+                self.pass(facts, run, now, call, permit)
+            }
+        }
+    }
+
+    /// Gives back what the plain way had taken.
+    fn take_back(&'static self, stopped: Stopped) {
+        match stopped.taken {
+            Part::Nothing => {}
+            Part::Mark => self.look_up(|_, run| unmark(run)),
+            Part::Place | Part::All => self.look_up(|facts, run| {
+                if stopped.taken == Part::All && facts.flags().has_rates() {
+                    facts.numbers().bucket(0).give_back(&self.cell().hot.rates[0], stopped.now, 1);
+                }
+                give_place_back(self, run, stopped.epoch.into());
+            }),
+        }
     }
 
     /// Enters on a thread that does not know the guard, or not as it is now.
@@ -59,36 +153,6 @@ impl Guard {
             Some(own) => then(local.known(self.known_at).learn(self, own, local.token), run),
             None => then(&Facts::of(self, local.token), run),
         }
-    }
-
-    /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode. What
-    /// else it meets it leaves to [`Guard::pass`].
-    #[inline(always)]
-    fn pass_plain(
-        &'static self,
-        facts: &Facts,
-        run: Own<'static, RUN>,
-        now: u64,
-        call: &Call<'_>,
-        permit: &mut Permit,
-    ) -> Result<(), NotEntered> {
-        let (flags, hot) = (facts.flags(), &self.cell().hot);
-        let breaker = if flags.has_breaker() { hot.breaker.load(Acquire) } else { 0 };
-        if !state::is_closed(breaker) {
-            return self.pass(facts, run.into(), now, call, permit);
-        }
-        let epoch = facts.epoch(self, now);
-        let seen = mark_pending(run);
-        if !fixed::take_alone(&hot.concurrency, facts.limit(), epoch) {
-            unmark(run);
-            return self.pass(facts, run.into(), now, call, permit);
-        }
-        settle(run, seen, |word| Held::plus_one(word, epoch));
-        let taken = || Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) };
-        if flags.has_rates() && !facts.rate().take(&hot.rates[0], now) {
-            return taken().take_tokens(call, permit);
-        }
-        taken().finish(call, permit)
     }
 
     /// The pipeline.

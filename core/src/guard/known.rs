@@ -197,6 +197,12 @@ impl Facts {
         }
     }
 
+    /// The epoch of permits, where time does not change it.
+    #[inline(always)]
+    pub(super) fn timeless_epoch(&self) -> u64 {
+        self.epoch.get()
+    }
+
     /// The process's token.
     #[inline(always)]
     pub(super) fn token(&self) -> u64 {

@@ -85,18 +85,23 @@ impl<'a> Taken<'a> {
     }
 
     /// Writes the permit, unless what the attempt went by has changed meanwhile.
-    #[inline(always)]
-    pub(super) fn finish(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let (facts, go) = (self.facts, self.go);
-        if !self.guard.is_as(facts) {
+    fn finish(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        if !self.guard.is_as(self.facts) {
             return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
         }
+        self.write(permit);
+        Ok(())
+    }
+
+    /// Writes the permit.
+    #[inline(always)]
+    pub(super) fn write(&self, permit: &mut Permit) {
+        let (facts, go) = (self.facts, self.go);
         (permit.guard, permit.token, permit.start_ns) = (self.guard, facts.token(), self.now);
         (permit.marks, permit.epoch, permit.breaker) = (self.marks, self.place.unwrap_or(0), self.breaker);
         (permit.deadline_ns, permit.wait_ns, permit.route) = (self.deadline_ns, go.wait_ns, go.route);
         (permit.retry_after_ns, permit.reason) = (0, 0);
         permit.seal = seal_in(PermitState::Held, facts.seal(), self.now);
-        Ok(())
     }
 }
 

@@ -142,6 +142,12 @@ impl Local {
         self.view.header().clock.at(ticks, &self.anchor)
     }
 
+    /// The same; None: its copy has to be renewed, which [`Local::time_of`] does.
+    #[inline(always)]
+    pub(crate) fn time_at_once(&self, ticks: u64) -> Option<u64> {
+        self.view.header().clock.at_once(ticks, &self.anchor)
+    }
+
     /// What the thread remembers of the guard that is remembered at this place, or of another whose place it is too.
     #[inline(always)]
     pub(crate) fn known(&self, at: u16) -> &Known {
