@@ -126,7 +126,7 @@ impl Guard {
             Part::Mark => self.look_up(|_, run| unmark(run)),
             Part::Place | Part::All => self.look_up(|facts, run| {
                 if stopped.taken == Part::All && facts.flags().has_rates() {
-                    facts.numbers().bucket(0).give_back(&self.cell().hot.rates[0], stopped.now, 1);
+                    facts.numbers().rate(0).bucket().give_back(&self.cell().hot.rates[0], stopped.now, 1);
                 }
                 give_place_back(self, run, stopped.epoch.into());
             }),

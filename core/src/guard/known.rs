@@ -149,7 +149,7 @@ impl Facts {
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
         self.marks.set(Marks::of(guard.known_at).with(if flags.has_breaker() { JUDGED } else { 0 }));
-        self.rate.set(numbers.bucket(0).one());
+        self.rate.set(numbers.rate(0).bucket().one());
         self.window.set(numbers.window());
     }
 

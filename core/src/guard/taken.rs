@@ -56,10 +56,10 @@ impl<'a> Taken<'a> {
             return self.end(call, permit);
         }
         for (index, word) in self.guard.cell().hot.rates.iter().enumerate().take(self.numbers().rate_count()) {
-            let mode = self.numbers().rate_mode(index);
+            let mode = self.numbers().rate(index).mode();
             let taken = match mode {
                 Mode::Off => Ok(()),
-                _ => self.numbers().bucket(index).take(word, self.now, self.cost),
+                _ => self.numbers().rate(index).bucket().take(word, self.now, self.cost),
             };
             self.rates = index;
             match taken {
@@ -73,7 +73,7 @@ impl<'a> Taken<'a> {
 
     /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
     fn takes_one_token(&self) -> bool {
-        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate_mode(0) == Mode::Enforce;
+        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate(0).mode() == Mode::Enforce;
         plain && self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
     }
 

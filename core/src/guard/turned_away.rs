@@ -46,7 +46,7 @@ impl Taken<'_> {
         let retry_after_ns = match refusal {
             Refusal::Empty(ns) => {
                 let word = &self.guard.cell().hot.rates[self.rates % MAX_RATES];
-                self.numbers().bucket(self.rates).rebase(word, self.guard.now());
+                self.numbers().rate(self.rates).bucket().rebase(word, self.guard.now());
                 ns
             }
             Refusal::Never => u64::MAX,
@@ -99,8 +99,8 @@ impl Taken<'_> {
     /// Gives back everything, in the order opposite to that of the stages.
     fn give_all_back(&self) {
         let (cell, rates) = (&self.guard.cell().hot, self.rates.min(self.numbers().rate_count()).min(MAX_RATES));
-        for index in (0..rates).rev().filter(|&index| self.numbers().rate_mode(index) == Mode::Enforce) {
-            self.numbers().bucket(index).give_back(&cell.rates[index], self.now, self.cost);
+        for index in (0..rates).rev().filter(|&index| self.numbers().rate(index).mode() == Mode::Enforce) {
+            self.numbers().rate(index).bucket().give_back(&cell.rates[index], self.now, self.cost);
         }
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
@@ -127,12 +127,12 @@ impl Taken<'_> {
 /// Makes a rate's word one of these numbers: rescaled from those before the last change, so that the tokens stay;
 /// full when it is of older ones still (a publisher died before it brought the words over).
 pub(crate) fn bring_word_over(word: &AtomicU64, numbers: &Block, index: usize, now: u64) {
-    let bucket = numbers.bucket(index);
+    let bucket = numbers.rate(index).bucket();
     let seen = word.load(Acquire);
     if bucket.owns(seen) {
         return;
     }
-    let next = match numbers.bucket_before(index) {
+    let next = match numbers.rate(index).before() {
         Some(before) if before.owns(seen) => bucket.rescale(&before, seen, now),
         _ => 0,
     };

@@ -124,7 +124,7 @@ impl Shared {
             return;
         };
         for index in 0..block.rate_count() {
-            while !block.bucket(index).owns(guard.hot.rates[index].load(Acquire)) {
+            while !block.rate(index).bucket().owns(guard.hot.rates[index].load(Acquire)) {
                 bring_word_over(&guard.hot.rates[index], block, index, now);
             }
         }

@@ -1,27 +1,29 @@
 //! The compiled numbers of one guard's rules: an immutable block in the segment, tagged, so that a reader
 //! who used one that was recycled meanwhile notices and begins again.
 
+mod compile;
+mod rate;
+
 use crate::breaker::state::Timing;
-use crate::breaker::window::{self, Threshold};
+use crate::breaker::window::Threshold;
 use crate::concurrency::fixed::{Hold, MAX_LIMIT};
-use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::MAX_RATES;
-use crate::rate::token_bucket::Bucket;
-use crate::rules::{BreakerRule, GuardRules, Mode};
+use crate::rules::Mode;
 use crate::segment::Shared;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
+pub use compile::compile;
+pub use rate::{Rate, RateWords};
+
 /// Bytes of a block.
 pub const BYTES: usize = size_of::<Block>();
-
-const RATE_WORDS: usize = 9;
 
 /// A block: the tag, then plain numbers (see [`Numbers`]).
 #[repr(C, align(64))]
 pub struct Block {
     tag: AtomicU64,
     words: [AtomicU64; 16],
-    rates: [[AtomicU64; RATE_WORDS]; MAX_RATES],
+    rates: [RateWords; MAX_RATES],
 }
 
 // SAFETY: repr(C), atomics only.
@@ -31,7 +33,7 @@ unsafe impl Shared for Block {}
 pub static NO_RULES: Block = Block {
     tag: AtomicU64::new(0),
     words: [const { AtomicU64::new(0) }; 16],
-    rates: [const { [const { AtomicU64::new(0) }; RATE_WORDS] }; MAX_RATES],
+    rates: [const { RateWords::none() }; MAX_RATES],
 };
 
 /// What the block's words mean, in their order.
@@ -57,7 +59,7 @@ pub struct Numbers {
     pub threshold: Threshold,
     /// Failures in a row that open it; 0: not looked at.
     pub consecutive: u64,
-    /// Buckets of the window: see [`window::reciprocal`].
+    /// Buckets of the window: see [`crate::breaker::window::reciprocal`].
     pub window: u64,
     /// Times of the breaker.
     pub timing: Timing,
@@ -65,18 +67,6 @@ pub struct Numbers {
     pub policy: (u64, u64),
     /// The rate limits.
     pub rates: [Option<Rate>; MAX_RATES],
-}
-
-/// One rate limit, and what it was before the last change, so that whoever meets a word of the old numbers can
-/// bring it over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Its numbers.
-    pub bucket: Bucket,
-    /// Its numbers before.
-    pub before: Option<Bucket>,
-    /// Its mode.
-    pub mode: Mode,
 }
 
 /// Modes of breaker, policy, concurrency (2 bits each), `on_fail` (bit 6), number of rates (from bit 8).
@@ -157,7 +147,7 @@ impl Block {
     /// Whether there is no more to them than a breaker, a concurrency limit and a rate limit, all of them enforced.
     pub fn are_plain(&self) -> bool {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
-        let rate = flags.rates() == 0 || flags.rates() == 1 && self.rate_mode(0) == Mode::Enforce;
+        let rate = flags.rates() == 0 || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce;
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
         stages && rate && self.timeout_ns() == 0
     }
@@ -233,45 +223,15 @@ impl Block {
         (self.word(13), self.word(14))
     }
 
-    /// One rate limit's mode.
+    /// One rate limit's words.
     #[inline(always)]
-    pub fn rate_mode(&self, index: usize) -> Mode {
-        mode(self.rates[index][8].load(Relaxed))
-    }
-
-    /// One rate limit's numbers.
-    #[inline(always)]
-    pub fn bucket(&self, index: usize) -> Bucket {
-        self.bucket_at(index, 0)
-    }
-
-    /// Its numbers before the last change.
-    pub fn bucket_before(&self, index: usize) -> Option<Bucket> {
-        Some(self.bucket_at(index, 4)).filter(|bucket| bucket.generation != 0)
-    }
-
-    #[inline(always)]
-    fn bucket_at(&self, index: usize, from: usize) -> Bucket {
-        let words = &self.rates[index];
-        let packed = words[from + 1].load(Relaxed);
-        Bucket {
-            interval: words[from].load(Relaxed),
-            shift: (packed & 63) as u32,
-            tolerance: words[from + 2].load(Relaxed),
-            unit: words[from + 3].load(Relaxed),
-            generation: packed >> 8 & 15,
-        }
+    pub fn rate(&self, index: usize) -> &RateWords {
+        &self.rates[index % MAX_RATES]
     }
 
     /// Everything, for comparisons and figures.
     pub fn read(&self) -> Numbers {
-        let rate = |index: usize| {
-            (index < self.rate_count()).then(|| Rate {
-                bucket: self.bucket(index),
-                before: self.bucket_before(index),
-                mode: self.rate_mode(index),
-            })
-        };
+        let rate = |index: usize| (index < self.rate_count()).then(|| self.rates[index].read());
         Numbers {
             breaker_mode: self.flags().breaker(),
             policy_mode: self.flags().policy(),
@@ -321,7 +281,7 @@ impl Block {
             to.store(from, Relaxed);
         }
         for (to, rate) in self.rates.iter().zip(numbers.rates.iter().flatten()) {
-            write_rate(to, rate);
+            to.write(rate);
         }
         self.tag.store(tag, Release);
     }
@@ -332,77 +292,11 @@ impl Block {
     }
 }
 
-fn write_rate(to: &[AtomicU64; RATE_WORDS], rate: &Rate) {
-    let none = Bucket { interval: 0, shift: 0, unit: 0, tolerance: 0, generation: 0 };
-    let before = rate.before.unwrap_or(none);
-    let packed = |bucket: &Bucket| u64::from(bucket.shift) | bucket.generation << 8;
-    let words_of = |bucket: &Bucket| [bucket.interval, packed(bucket), bucket.tolerance, bucket.unit];
-    let words = words_of(&rate.bucket).into_iter().chain(words_of(&before)).chain([rate.mode as u64]);
-    for (to, from) in to.iter().zip(words) {
-        to.store(from, Relaxed);
-    }
-}
-
 #[inline(always)]
-fn mode(bits: u64) -> Mode {
+pub(super) fn mode(bits: u64) -> Mode {
     match bits & 3 {
         0 => Mode::Off,
         1 => Mode::Enforce,
         _ => Mode::Shadow,
     }
-}
-
-/// Compiles a guard's rules, going on from the numbers that it has. The policy's name is put in by the caller, who
-/// knows where it stands.
-pub fn compile(rules: &GuardRules, before: &Numbers, now: u64) -> Result<Numbers> {
-    let mut numbers = NO_RULES.read();
-    numbers.timeout_ns = rules.timeout_ns.unwrap_or(0);
-    numbers.max_hold_ns = rules.max_hold_ns.unwrap_or(0);
-    numbers.hold = match numbers.max_hold_ns == before.max_hold_ns {
-        true => before.hold,
-        // Two epochs on would drop every permit in flight, so the count of epochs goes on.
-        false => Hold::new(rules.max_hold_ns, now, before.hold.epoch(now)),
-    };
-    if let Some(rule) = &rules.concurrency {
-        numbers.concurrency_mode = rule.mode;
-        numbers.limit = u64::from(rule.max);
-    }
-    if let Some(rule) = &rules.policy {
-        numbers.policy_mode = rule.mode;
-        numbers.on_fail_allow = rule.on_fail_allow;
-    }
-    if let Some(rule) = &rules.breaker {
-        compile_breaker(rule, &mut numbers);
-    }
-    for (index, rule) in rules.rate.iter().take(MAX_RATES).enumerate() {
-        numbers.rates[index] = Some(compile_rate(rule, before.rates[index].as_ref(), index)?);
-    }
-    Ok(numbers)
-}
-
-fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
-    numbers.breaker_mode = rule.mode;
-    // Rounded down: nine bad calls of ten are a share of 0.9.
-    let ratio = rule.error_ratio.map_or(0, |ratio| ((ratio * 2f64.powi(32)) as u64).max(1));
-    numbers.threshold = Threshold { ratio, min_calls: rule.min_calls.into() };
-    numbers.consecutive = rule.consecutive_failures.unwrap_or(0).into();
-    numbers.window = window::reciprocal(rule.window_ns);
-    numbers.timing =
-        Timing { open_for_ns: rule.open_for_ns, probes: rule.probes.into(), probe_timeout_ns: rule.probe_timeout_ns };
-}
-
-fn compile_rate(rule: &crate::rules::RateRule, before: Option<&Rate>, index: usize) -> Result<Rate> {
-    let generation = before.map_or(0, |rate| rate.bucket.generation);
-    let numbers = |generation| Bucket::new(rule.limit, rule.per_ns, rule.burst, generation);
-    if let Some(same) = before.filter(|rate| numbers(generation) == Some(rate.bucket)) {
-        return Ok(Rate { mode: rule.mode, ..*same });
-    }
-    let Some(bucket) = numbers(generation % 15 + 1) else {
-        let what = format!(
-            "rate[{index}]: a bucket of {} tokens at {} in {} ns takes over a year to fill; lower burst or raise limit",
-            rule.burst, rule.limit, rule.per_ns
-        );
-        return Err(Error::new(ErrorKind::Invalid, what));
-    };
-    Ok(Rate { bucket, before: before.map(|rate| rate.bucket), mode: rule.mode })
 }
