@@ -417,11 +417,9 @@ uint32_t tg_permit_route(const struct tg_permit *permit);
 // Reads a guard's figures into the caller's struct. COLD.
 tg_status tg_guard_stats_read(const struct tg_guard *guard, struct tg_guard_stats *stats);
 
-// The id of an attribute's name, for tg_attribute: the same for callers and policies; at most 1023 names. TG_UNSUPPORTED
-// in a build without WASM. COLD: once per name.
-tg_status tg_attribute_resolve(const struct tg_runtime *runtime,
-                               struct tg_str name,
-                               uint32_t *id);
+// The id of an attribute's name, for tg_attribute: the same for callers, rules and policies; at most 1023 names. COLD:
+// once per name.
+tg_status tg_attribute_resolve(const struct tg_runtime *runtime, struct tg_str name, uint32_t *id);
 
 // Finds or makes a counter's series. Once per label set; the handle is never unmapped. A metric has at most 2000 series:
 // label sets beyond share the one labelled otel_metric_overflow="true". COLD.

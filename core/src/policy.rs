@@ -52,7 +52,7 @@ pub struct Record {
 
 const _: () = assert!(size_of::<Record>() == 64);
 
-/// One attribute of a call: an id from [`PolicyHost::attribute_id`] and bytes.
+/// One attribute of a call: an id from [`AttributeNames::id`] and bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute<'a> {
     /// The interned name.
@@ -105,10 +105,14 @@ pub trait PolicyHost: Send + Sync {
     fn find(&self, name: &str) -> Option<Arc<dyn Policy>>;
     /// Counts up whenever `find` may answer differently than before.
     fn epoch(&self) -> u64;
-    /// The id of an attribute's name, the same one for callers and policies; from 1 up. `None`: the name is empty or
-    /// too long, or there are too many, or this host knows no attributes.
-    fn attribute_id(&self, name: &str) -> Option<u32> {
-        let _ = name;
-        None
-    }
+}
+
+/// The most attribute names that there are.
+pub const ATTRIBUTES_MAX: usize = 1023;
+
+/// Who knows the ids of attributes' names.
+pub trait AttributeNames: Send + Sync {
+    /// The id of a name, the same one for callers, rules and policies; from 1 up. `None`: the name is empty or too long,
+    /// or there are too many.
+    fn id(&self, name: &str) -> Option<u32>;
 }

@@ -169,3 +169,20 @@ fn a_full_segment_overflows_and_counts() {
     assert_eq!(lost, snapshot.overflowed[1], "what found no room was counted in the overflow series");
     assert_eq!(lost + series.len() as u64 - 1, 20_000);
 }
+
+#[test]
+fn an_attribute_has_one_number_in_every_process() {
+    let name = format!("attributes-{}", std::process::id());
+    let options =
+        || Options { segment: SegmentOptions { name: name.clone(), ..Default::default() }, ..Default::default() };
+    let (one, other) = (Runtime::open(&options()).unwrap(), Runtime::open(&options()).unwrap());
+    assert_eq!((one.attribute("tenant").unwrap(), one.attribute("region").unwrap()), (1, 2));
+    assert_eq!((other.attribute("region").unwrap(), other.attribute("tenant").unwrap()), (2, 1));
+    let names = other.attribute_names();
+    assert_eq!((names.id("region"), names.id(""), names.id(&"x".repeat(129))), (Some(2), None, None));
+    for number in 3..=1023 {
+        assert_eq!(names.id(&format!("a{number}")), Some(number));
+    }
+    assert_eq!(one.attribute("one too many").unwrap_err().kind, ErrorKind::Full);
+    assert_eq!(one.attribute("a1023").unwrap(), 1023);
+}

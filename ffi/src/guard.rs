@@ -408,15 +408,15 @@ fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
     (to.latency_p50, to.latency_p90, to.latency_p99) = (quantile(0.5), quantile(0.9), quantile(0.99));
 }
 
-/// The id of an attribute's name, for tg_attribute: the same for callers and policies; at most 1023 names. TG_UNSUPPORTED
-/// in a build without WASM. COLD: once per name.
+/// The id of an attribute's name, for tg_attribute: the same for callers, rules and policies; at most 1023 names. COLD:
+/// once per name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_attribute_resolve(runtime: *const tg_runtime, name: tg_str, id: *mut u32) -> tg_status {
     // SAFETY: NULL or a handle; NULL or readable; NULL or writable.
     unsafe {
-        with(runtime, null_mut(), |handle, _| {
+        with(runtime, null_mut(), |_, runtime| {
             let to = out("id", id)?;
-            *to = handle.hosts.attribute_id(text("name", name)?)?;
+            *to = runtime.attribute(text("name", name)?)?;
             Ok(())
         })
     }

@@ -27,7 +27,7 @@ mod with_wasm {
 
     impl PolicyHosts {
         pub fn new(runtime: &Runtime) -> Self {
-            let host = Host::new();
+            let host = Host::with_attributes(runtime.attribute_names());
             runtime.set_policy_host(host.clone());
             PolicyHosts(host)
         }
@@ -63,10 +63,6 @@ mod with_wasm {
 
         pub fn generation(&self, name: &str) -> Result<u64> {
             self.0.generation(name).map_err(error)
-        }
-
-        pub fn attribute_id(&self, name: &str) -> Result<u32> {
-            self.0.attribute_id(name).map_err(error)
         }
 
         pub fn figures(&self) -> Vec<PolicyFigures> {
@@ -147,10 +143,6 @@ mod without_wasm {
 
         pub fn generation(&self, name: &str) -> Result<u64> {
             self.unload(name).map(|()| 0)
-        }
-
-        pub fn attribute_id(&self, name: &str) -> Result<u32> {
-            unsupported(&format!("nobody would look at attribute {name:?}"))
         }
 
         pub fn figures(&self) -> Vec<PolicyFigures> {

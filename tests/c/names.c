@@ -62,7 +62,7 @@ static tg_status as_policy(tg_str name) {
 
 static tg_status as_attribute(tg_str name) {
   uint32_t id;
-  return has_wasm() ? tg_attribute_resolve(rt, name, &id) : TG_INVALID;
+  return tg_attribute_resolve(rt, name, &id);
 }
 
 TEST(setup) {

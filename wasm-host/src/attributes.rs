@@ -3,12 +3,11 @@
 use crate::error::PolicyError;
 use crate::lock::{self, Table};
 use std::sync::Arc;
+use tidegate_core::policy::{ATTRIBUTES_MAX, AttributeNames};
 
-/// The most attribute names that a host knows.
-pub const ATTRIBUTES_MAX: usize = 1023;
 const NAME_MAX_BYTES: usize = 128;
 
-/// The names known to one host. Ids run from 1, so that a zeroed attribute is none.
+/// The names known to a host that is nobody's but its own. Ids run from 1, so that a zeroed attribute is none.
 pub(crate) struct Interner {
     names: Table<Vec<Arc<str>>>,
 }
@@ -19,21 +18,19 @@ impl Default for Interner {
     }
 }
 
-impl Interner {
-    /// The id of `name`, which is 1 to 128 bytes long; the same one each time.
-    pub fn id(&self, name: &str) -> Result<u32, PolicyError> {
-        let full = PolicyError::TooManyAttributes { max: ATTRIBUTES_MAX };
+impl AttributeNames for Interner {
+    fn id(&self, name: &str) -> Option<u32> {
         if name.is_empty() || name.len() > NAME_MAX_BYTES {
-            return Err(full);
+            return None;
         }
-        let known = lock::position_or_push(&self.names, name, ATTRIBUTES_MAX)?;
-        known.map(|at| at as u32 + 1).ok_or(full)
+        let known = lock::position_or_push(&self.names, name, ATTRIBUTES_MAX).ok()??;
+        Some(known as u32 + 1)
     }
+}
 
-    #[cfg(test)]
-    pub fn held(&self) -> Option<impl Drop + '_> {
-        self.names.held()
-    }
+/// The id of `name`, or what is wrong with it.
+pub(crate) fn id_of(names: &dyn AttributeNames, name: &str) -> Result<u32, PolicyError> {
+    names.id(name).ok_or(PolicyError::TooManyAttributes { max: ATTRIBUTES_MAX })
 }
 
 /// A set of attribute ids.
@@ -73,22 +70,22 @@ mod tests {
     #[test]
     fn a_name_keeps_its_id() {
         let interner = Interner::default();
-        let tier = interner.id("tier").expect("room");
-        let tenant = interner.id("tenant").expect("room");
-        assert_eq!((tier, tenant), (1, 2));
-        assert_eq!(interner.id("tier"), Ok(tier));
+        let tier = interner.id("tier");
+        let tenant = interner.id("tenant");
+        assert_eq!((tier, tenant), (Some(1), Some(2)));
+        assert_eq!(interner.id("tier"), tier);
     }
 
     #[test]
     fn names_are_bounded() {
         let interner = Interner::default();
-        assert!(interner.id("").is_err());
-        assert!(interner.id(&"x".repeat(129)).is_err());
+        assert!(interner.id("").is_none());
+        assert!(interner.id(&"x".repeat(129)).is_none());
         for n in 0..ATTRIBUTES_MAX {
-            assert_eq!(interner.id(&format!("a{n}")), Ok(n as u32 + 1));
+            assert_eq!(interner.id(&format!("a{n}")), Some(n as u32 + 1));
         }
-        assert!(interner.id("one too many").is_err());
-        assert_eq!(interner.id("a0"), Ok(1));
+        assert!(interner.id("one too many").is_none());
+        assert_eq!(interner.id("a0"), Some(1));
     }
 
     #[test]

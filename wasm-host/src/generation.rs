@@ -1,6 +1,5 @@
 //! One compiled module with the options it was loaded with.
 
-use crate::attributes::Interner;
 use crate::engine::{self, Machine, User};
 use crate::error::PolicyError;
 use crate::guest::GuestState;
@@ -10,6 +9,7 @@ use crate::state::PolicyState;
 use crate::{check, golden, stack, thread};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use tidegate_core::policy::AttributeNames;
 use wasmtime::InstancePre;
 
 /// What instances are made from.
@@ -24,7 +24,7 @@ pub(crate) struct Generation {
 impl Generation {
     /// Checks, compiles, instantiates, initialises, and makes the golden calls; the last three on
     /// an instance with host state of its own, so that nothing of a module that is refused stays.
-    pub fn build(bytes: &[u8], options: &Options, attributes: &Arc<Interner>) -> Result<Self, PolicyError> {
+    pub fn build(bytes: &[u8], options: &Options, attributes: &Arc<dyn AttributeNames>) -> Result<Self, PolicyError> {
         let options = options.checked()?;
         if !stack::suffices_for_a_load() {
             let detail = "compiling a module takes 512 KiB of stack, and this thread has less left".into();
@@ -44,7 +44,7 @@ impl Generation {
         Ok(generation)
     }
 
-    fn try_out(&self, attributes: &Arc<Interner>) -> Result<(), PolicyError> {
+    fn try_out(&self, attributes: &Arc<dyn AttributeNames>) -> Result<(), PolicyError> {
         let host = Arc::new(PolicyState::new(Arc::clone(attributes)));
         let pin = thread::Pin::cold()?;
         self.prepare(&host);

@@ -1,6 +1,6 @@
 //! The policies of one runtime.
 
-use crate::attributes::Interner;
+use crate::attributes::{Interner, id_of};
 use crate::entry::{Entry, generation_of};
 use crate::error::PolicyError;
 use crate::figures::Figures;
@@ -13,7 +13,7 @@ use crate::state::PolicyState;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
-use tidegate_core::policy::{Policy, PolicyHost};
+use tidegate_core::policy::{AttributeNames, Policy, PolicyHost};
 
 /// The most policies that one host has loaded at once.
 pub const POLICIES_MAX: usize = 256;
@@ -22,18 +22,20 @@ pub const POLICIES_MAX: usize = 256;
 /// **cold** (it compiles), and never holds up a call.
 pub struct Host {
     pub(crate) policies: Table<BTreeMap<String, Arc<Entry>>>,
-    pub(crate) attributes: Arc<Interner>,
+    pub(crate) attributes: Arc<dyn AttributeNames>,
     epoch: AtomicU64,
 }
 
 impl Host {
-    /// A host without policies. The engine and its one thread come with the first load.
+    /// A host without policies, whose attribute names are its own. The engine and its one thread come with the first load.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            policies: Table::new("the table of policies"),
-            attributes: Arc::default(),
-            epoch: AtomicU64::new(1),
-        })
+        Self::with_attributes(Arc::new(Interner::default()))
+    }
+
+    /// The same whose attribute names are somebody else's: a runtime's
+    /// ([`tidegate_core::Runtime::attribute_names`]), so that its rules and callers have the same.
+    pub fn with_attributes(attributes: Arc<dyn AttributeNames>) -> Arc<Self> {
+        Arc::new(Self { policies: Table::new("the table of policies"), attributes, epoch: AtomicU64::new(1) })
     }
 
     /// Checks a module, compiles it, tries it out on made-up calls, and publishes it under `name`
@@ -97,7 +99,7 @@ impl Host {
     /// # Errors
     /// The name is empty or over 128 bytes, or there are 1023 others.
     pub fn attribute_id(&self, name: &str) -> Result<u32, PolicyError> {
-        self.attributes.id(name)
+        id_of(&*self.attributes, name)
     }
 
     /// The figures of each policy, by name.
@@ -189,9 +191,5 @@ impl PolicyHost for Host {
 
     fn epoch(&self) -> u64 {
         self.epoch.load(Acquire)
-    }
-
-    fn attribute_id(&self, name: &str) -> Option<u32> {
-        Host::attribute_id(self, name).ok()
     }
 }

@@ -62,7 +62,7 @@ fn attribute(mut guest: Guest<'_>, ptr: i32, len: i32) -> Result<i32> {
     if !state.initialising {
         return Ok(REFUSED);
     }
-    let Ok(id) = state.host.attributes.id(name) else {
+    let Some(id) = state.host.attributes.id(name) else {
         return Ok(REFUSED);
     };
     state.wanted.insert(id);

@@ -54,7 +54,6 @@ mod uses;
 mod verdict;
 
 pub use arena::{ARENA_BYTES, VALUE_MAX_BYTES};
-pub use attributes::ATTRIBUTES_MAX;
 pub use error::{Cause, Phase, PolicyError};
 pub use figures::{ACTIONS, Figures};
 pub use host::{Host, POLICIES_MAX};

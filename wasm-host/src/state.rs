@@ -1,6 +1,5 @@
 //! What the host keeps for a policy, across swaps of its module.
 
-use crate::attributes::Interner;
 use crate::error::PolicyError;
 use crate::kv;
 use crate::limiter::{self, Rate};
@@ -9,13 +8,14 @@ use crate::log::Ring;
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tidegate_core::policy::AttributeNames;
 
 /// The most counters, and the most limiters, that one policy may have.
 pub const WORDS_MAX: usize = 64;
 
 /// A policy's counters, limiters, numbers and log; lives as long as the policy is loaded.
 pub(crate) struct PolicyState {
-    pub attributes: Arc<Interner>,
+    pub attributes: Arc<dyn AttributeNames>,
     pub log: Ring,
     pub numbers: kv::Store,
     counters: Words,
@@ -23,7 +23,7 @@ pub(crate) struct PolicyState {
 }
 
 impl PolicyState {
-    pub fn new(attributes: Arc<Interner>) -> Self {
+    pub fn new(attributes: Arc<dyn AttributeNames>) -> Self {
         Self {
             attributes,
             log: Ring::default(),
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn counters_are_bounded_and_shared_by_name() {
-        let state = PolicyState::new(Arc::default());
+        let state = PolicyState::new(Arc::new(crate::attributes::Interner::default()));
         for n in 0..WORDS_MAX {
             assert_eq!(state.counter(&format!("c{n}")), Ok(Some(n)));
         }
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_limiter_outlives_the_numbers_it_was_asked_for_with() {
-        let state = PolicyState::new(Arc::default());
+        let state = PolicyState::new(Arc::new(crate::attributes::Interner::default()));
         let id = state.limiter("l").expect("free").expect("room");
         let slow = Rate::new(1, 1_000_000, 1).expect("valid");
         let fast = Rate::new(1, 1_000, 2).expect("valid");

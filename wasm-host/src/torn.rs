@@ -85,9 +85,9 @@ fn a_child_takes_over_what_its_parent_held() {
     let _one = one_at_a_time();
     let (host, entry) = loaded_twice();
     let held = (entry.loading.try_lock(), entry.uses.try_lock());
-    let tables = (host.policies.held(), host.attributes.held(), registry::held(), engine::held());
+    let tables = (host.policies.held(), registry::held(), engine::held());
     assert!(held.0.is_some() && held.1.is_some());
-    assert!(tables.0.is_some() && tables.1.is_some() && tables.2.is_some() && tables.3.is_some());
+    assert!(tables.0.is_some() && tables.1.is_some() && tables.2.is_some());
     assert!(in_a_child(|| works(&host)));
     drop((held, tables));
     assert_eq!(host.rollback("p"), Ok(1), "and the parent goes on");

@@ -1,5 +1,6 @@
 //! A runtime: one opened Tidegate in a process.
 
+mod attribute;
 mod local;
 mod per_process;
 mod publish;
@@ -12,7 +13,7 @@ use crate::error::Result;
 use crate::guard::handle::Guard;
 use crate::metrics::instrument::{Counter, Description, Gauge, Histogram};
 use crate::metrics::snapshot::Snapshot;
-use crate::policy::PolicyHost;
+use crate::policy::{AttributeNames, PolicyHost};
 use crate::segment::{Segment, SegmentOptions};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -119,6 +120,17 @@ impl Runtime {
     /// The histogram of this description. **Cold.**
     pub fn histogram(&self, what: &Description<'_>) -> Result<&'static Histogram> {
         self.shared.histogram(what)
+    }
+
+    /// The id of an attribute's name, from 1 up: the same for callers, rules and policies, in every process. At most
+    /// [`crate::policy::ATTRIBUTES_MAX`] names of 1 to 128 bytes. **Cold.**
+    pub fn attribute(&self, name: &str) -> Result<u32> {
+        self.shared.attribute(name)
+    }
+
+    /// The same for a policy host, which outlives this value.
+    pub fn attribute_names(&self) -> Arc<dyn AttributeNames> {
+        Arc::new(attribute::Names(self.shared))
     }
 
     /// Who finds policies. To be set once, before guards with policies are entered; later calls change nothing.

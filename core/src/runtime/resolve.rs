@@ -27,6 +27,7 @@ pub struct Caches {
     guards: HashMap<String, &'static Guard>,
     instruments: HashMap<(Kind, String), &'static Handle>,
     policies: Vec<&'static Bound>,
+    pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
     pub(super) rules: Option<Arc<CompiledRules>>,
 }
