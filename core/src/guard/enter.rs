@@ -4,17 +4,18 @@
 //! before a locked instruction has to be drained by it. So `pass` is one function of plain locals, and what is
 //! not the common way is handed over by value to functions that are not inlined.
 
-use super::cell::{EXPIRED, HELD, RUN, SHADOWED};
+use super::cell::{HELD, RUN, SHADOWED};
+use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
 use super::handle::Guard;
 use super::known::Facts;
-use super::permit::{FOLLOWED, JUDGED, Marks, PROBE, Permit};
+use super::permit::{FOLLOWED, Permit};
 use super::policy_stage::Said;
 use super::taken::Taken;
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
-use crate::breaker::state::{self, Admission};
+use crate::breaker::state::{self};
 use crate::clock::ticks;
-use crate::concurrency::fixed::{self, Held, PENDING};
+use crate::concurrency::fixed::{self, Held};
 use crate::error::ErrorKind;
 use crate::rules::Mode;
 use crate::runtime::current;
@@ -198,43 +199,6 @@ impl Guard {
         }
         taken.take_tokens(call, permit)
     }
-
-    /// The marks of a call that may pass, and a word of the breaker's generation.
-    fn ask_breaker(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
-        let word = &self.cell().hot.breaker;
-        let seen = word.load(Acquire);
-        if state::is_closed(seen) {
-            return Ok((facts.marks(), seen));
-        }
-        let (admission, changed) = state::admit(word, &facts.numbers().timing(), now);
-        self.cell().note(changed);
-        match admission {
-            Admission::Pass(generation) => Ok((facts.marks(), state::word_of(generation))),
-            Admission::Probe(generation) => Ok((facts.marks().with(PROBE), state::word_of(generation))),
-            Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
-                Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
-            }
-            Admission::Refuse(_) => {
-                shadowed(run, Stage::Breaker);
-                Ok((facts.marks().without(JUDGED), 0))
-            }
-        }
-    }
-
-    fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
-        let seen = mark_pending(run);
-        let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch).ok();
-        match taken {
-            Some(taken) => {
-                settle(run, seen, |word| Held::plus_one(word, taken.epoch));
-                if taken.expired != 0 {
-                    run.add(EXPIRED, taken.expired);
-                }
-            }
-            None => unmark(run),
-        }
-        taken
-    }
 }
 
 /// The earliest of the caller's and the rule's deadlines; 0: there is none. None: no time is left.
@@ -253,54 +217,4 @@ fn deadline(timeout: u64, call: &Call<'_>, now: u64) -> Option<u64> {
 #[cold]
 pub(super) fn shadowed(run: Run<'_>, stage: Stage) {
     run.add(SHADOWED + stage as usize, 1);
-}
-
-/// Says in the slot's own word that the shared one is about to change; and tells what the word was.
-#[inline(always)]
-fn mark_pending<'a>(run: impl Count<'a>) -> u64 {
-    let word = run.word(HELD);
-    let seen = word.load(Relaxed);
-    if !run.is_shared() {
-        word.store(seen | PENDING, Relaxed);
-    }
-    seen
-}
-
-/// Takes the mark away, and changes the word as the shared one was. `seen` is what it was when it was marked.
-#[inline(always)]
-fn settle<'a>(run: impl Count<'a>, seen: u64, step: impl Fn(u64) -> u64) {
-    if run.is_shared() {
-        run.change(HELD, step);
-    } else {
-        run.word(HELD).store(step(seen), Release);
-    }
-}
-
-/// The same when the shared word stayed as it was.
-#[cold]
-fn unmark<'a>(run: impl Count<'a>) {
-    run.change(HELD, |word| word & !PENDING);
-}
-
-/// Gives a place in flight back where that is simple, as it mostly is; false: nothing was done.
-#[inline(always)]
-pub(super) fn give_place_back_alone<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
-    let seen = mark_pending(run);
-    if !fixed::give_back_alone(&guard.cell().hot.concurrency, epoch) {
-        unmark(run);
-        return false;
-    }
-    settle(run, seen, |word| Held::minus_one(word, epoch));
-    true
-}
-
-/// Gives a place in flight back; false when `max_hold` had done so.
-pub(super) fn give_place_back(guard: &Guard, run: Run<'_>, epoch: u64) -> bool {
-    let seen = mark_pending(run);
-    let given = fixed::give_back(&guard.cell().hot.concurrency, epoch);
-    match given {
-        Some(now) => settle(run, seen, |word| Held::minus_one_across(word, now, epoch)),
-        None => unmark(run),
-    }
-    given.is_some()
 }

@@ -1,21 +1,18 @@
 //! Giving a permit back.
 
-use super::cell::{CALLS, LATENCY, MISUSED, RUN, WINDOW};
-use super::enter::{give_place_back, give_place_back_alone};
+use super::cell::{CALLS, LATENCY, MISUSED, RUN};
+use super::concurrency_stage::{give_place_back, give_place_back_alone};
 use super::handle::Guard;
 use super::known::{Facts, Known};
-use super::numbers::Block;
 use super::permit::{FOLLOWED, JUDGED, PROBE, Permit, PermitState};
 use super::turned_away::record_of;
 use super::{Outcome, cell};
-use crate::breaker::state::{self, ProbeEnd};
-use crate::breaker::window::{self, Place, Sum, Verdict};
 use crate::clock::ticks;
 use crate::error::ErrorKind;
 use crate::metrics::histogram;
 use crate::runtime::{Local, current, latest};
-use crate::slot::lane::{Count, Own, Run, each_run};
-use std::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::slot::lane::{Count, Own, Run};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Exits of permits that name no guard.
 static NAMELESS_EXITS: AtomicU64 = AtomicU64::new(0);
@@ -166,93 +163,6 @@ impl Guard {
         if observer != 0 {
             self.tell_policy(observer, &record_of(permit), outcome as u8, duration);
         }
-    }
-
-    /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
-    #[inline(always)]
-    fn tell_breaker<'a>(&self, facts: &Facts, run: impl Count<'a>, breaker: u64, outcome: Outcome, now: u64) {
-        let hot = &self.cell().hot;
-        let current = hot.breaker.load(Relaxed);
-        if current != breaker && state::generation_of(current) != state::generation_of(breaker) {
-            return;
-        }
-        let place = Place::of(now, facts.window(), breaker);
-        window::count(run, &facts.bucket, WINDOW, place, outcome.is_bad());
-        if outcome.is_bad() {
-            self.judge_failure(facts.numbers(), breaker, place, now);
-        } else if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
-            self.end_failures(facts.numbers(), breaker, place, now);
-        }
-    }
-
-    /// A call went well after others that had not.
-    #[cold]
-    fn end_failures(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
-        let hot = &self.cell().hot;
-        hot.consecutive.store(0, Relaxed);
-        if hot.watch.load(Relaxed) == state::generation_of(breaker) + 1 {
-            self.judge_window(numbers, breaker, place, now);
-        }
-    }
-
-    #[cold]
-    fn end_probe(&self, numbers: &Block, breaker: u64, outcome: Outcome, now: u64) {
-        let end = match (outcome.is_judged(), outcome.is_bad()) {
-            (false, _) => ProbeEnd::Unjudged,
-            (true, true) => ProbeEnd::Failed,
-            (true, false) => ProbeEnd::Passed,
-        };
-        let (timing, generation) = (numbers.timing(), state::generation_of(breaker));
-        let word = &self.cell().hot.breaker;
-        let ((), changed) = state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
-        self.cell().note(changed);
-    }
-
-    #[cold]
-    fn judge_failure(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
-        let generation = state::generation_of(breaker);
-        let in_a_row = self.count_in_a_row(generation);
-        let most = numbers.consecutive();
-        if most != 0 && in_a_row >= most {
-            return self.trip(generation, now);
-        }
-        if numbers.threshold().ratio != 0 {
-            self.judge_window(numbers, breaker, place, now);
-        }
-    }
-
-    fn count_in_a_row(&self, generation: u64) -> u64 {
-        let counted = crate::word::update(&self.cell().hot.consecutive, |seen| {
-            let count = if seen >> 32 == generation { (seen & 0xFFFF_FFFF) + 1 } else { 1 };
-            Ok::<_, std::convert::Infallible>((generation << 32 | count.min(0xFFFF_FFFF), count))
-        });
-        counted.unwrap_or(0)
-    }
-
-    /// Sums the slots' windows and opens when they are bad. The fence puts our own count before the sum, so that of
-    /// two calls that end at once at least one sees both.
-    #[cold]
-    fn judge_window(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
-        fence(SeqCst);
-        let mut sum = Sum::default();
-        each_run(self.shared.segment(), self.place, RUN, self.generation, |_, run| {
-            window::add_up(&run[WINDOW..WINDOW + window::WORDS], place, &mut sum);
-        });
-        let (watch, generation) = (&self.cell().hot.watch, state::generation_of(breaker));
-        match numbers.threshold().judge(sum) {
-            Verdict::Bad => self.trip(generation, now),
-            Verdict::Undecided => watch.store(generation + 1, Relaxed),
-            Verdict::Good if watch.load(Relaxed) != 0 => watch.store(0, Relaxed),
-            Verdict::Good => {}
-        }
-    }
-
-    #[cold]
-    fn trip(&self, generation: u64, now: u64) {
-        let word = &self.cell().hot.breaker;
-        let ((), changed) = state::transition(word, |breaker| (breaker.trip(generation, now), ()));
-        self.cell().note(changed);
-        self.cell().hot.watch.store(0, Relaxed);
     }
 }
 

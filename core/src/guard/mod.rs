@@ -3,7 +3,9 @@
 //! One `enter` for one attempt. Its stages run in the order of [`Stage`]; the first refusal wins, and a stage that
 //! refuses makes the pipeline give back all that earlier ones took.
 
+mod breaker_stage;
 pub mod cell;
+mod concurrency_stage;
 pub mod enter;
 pub mod exit;
 pub mod handle;

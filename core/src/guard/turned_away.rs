@@ -1,7 +1,7 @@
 //! The other end of entering: a stage refused, or the rules changed meanwhile. What was taken is given back.
 
 use super::cell::{MAX_RATES, REJECTED};
-use super::enter::give_place_back;
+use super::concurrency_stage::give_place_back;
 use super::numbers::Block;
 use super::permit::{Marks, PROBE, Permit, PermitState};
 use super::taken::Taken;
