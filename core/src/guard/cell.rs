@@ -5,7 +5,7 @@ use crate::breaker::window;
 use crate::metrics::histogram;
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// The most rate limits of one guard.
 pub const MAX_RATES: usize = 4;
@@ -19,6 +19,8 @@ pub struct GuardCell {
     pub hot: Hot,
     /// How often the breaker went to each state (closed, open, half-open).
     pub transitions: [AtomicU64; 3],
+    /// Place of the state of further disciplines ([`super::extra`]); 0: it has none yet.
+    pub extra: AtomicU32,
 }
 
 // SAFETY: repr(C), atomics only.

@@ -1,6 +1,7 @@
 //! A process's handle to a guard: resolved once, never unmapped.
 
 use super::cell::GuardCell;
+use super::extra::Extra;
 use super::known::{Facts, Known, known_at};
 use super::numbers::{Block, NO_RULES};
 use super::policy_stage::Bound;
@@ -109,6 +110,13 @@ impl Guard {
             Some(block) => block,
             None => &NO_RULES,
         }
+    }
+
+    /// Its further disciplines by these numbers, if it has any.
+    pub(super) fn extra(&'static self, numbers: &Block) -> Option<Extra<'static>> {
+        let numbers = self.view.at(numbers.extra())?;
+        let state = self.view.at(self.cell().extra.load(Acquire))?;
+        Some(Extra { numbers, state })
     }
 
     /// Now, in ns.

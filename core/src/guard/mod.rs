@@ -8,6 +8,7 @@ pub mod cell;
 mod concurrency_stage;
 pub mod enter;
 pub mod exit;
+pub mod extra;
 pub mod handle;
 pub(crate) mod known;
 pub mod numbers;

@@ -85,15 +85,20 @@ impl Object<'_> {
         }
     }
 
+    /// Whether the document itself says something of the field.
+    pub(super) fn names(&self, field: &str) -> bool {
+        self.members.fields.contains_key(field)
+    }
+
     /// Reports an error that the field's own range cannot show.
     pub(super) fn refuse(&self, field: &str, message: String, report: &mut Report) {
         report.add(&Path::Key(self.path, field), || message);
     }
 
     fn has_one_of(&self, shape: &Shape, report: &mut Report) {
-        let there = |name: &&str| self.members.fields.contains_key(*name);
+        let there = |name: &&str| self.names(name);
         if !shape.one_of.is_empty() && !shape.one_of.iter().any(there) {
-            let names = shape.one_of.join(" or ");
+            let names = shape.one_of.join(", ");
             report.add(self.path, || format!("at least one of {names} has to be there"));
         }
     }

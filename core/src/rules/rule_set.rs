@@ -60,25 +60,44 @@ pub struct GuardRules {
     pub max_hold_ns: Option<u64>,
 }
 
-/// A breaker. At least one of `error_ratio` and `consecutive_failures` is set.
+/// A breaker. At least one of `error_ratio`, `error_count`, `slow` and `consecutive_failures` is set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerRule {
     /// Opens at this share of bad calls in the window, above 0 and at most 1.
     pub error_ratio: Option<f64>,
+    /// Opens at so many bad calls in the window, 1 to 1 000 000.
+    pub error_count: Option<u32>,
+    /// Opens at a share of slow calls in the window.
+    pub slow: Option<SlowRule>,
     /// Opens after this many bad calls in a row, 1 to 1 000 000.
     pub consecutive_failures: Option<u32>,
-    /// Width of the sliding window of `error_ratio`, in nanoseconds.
+    /// Width of the sliding window in nanoseconds, where it is one of time.
     pub window_ns: u64,
-    /// Calls the window must hold before `error_ratio` is judged.
+    /// The window in calls, 1 to 10 000, where it is one of calls.
+    pub window_calls: Option<u32>,
+    /// Calls that the window must hold before a share is judged.
     pub min_calls: u32,
     /// How long the breaker stays open before it tries again, in nanoseconds.
     pub open_for_ns: u64,
-    /// Calls let through while half-open; all of them must pass. 1 to 255.
+    /// Calls let through while half-open, 1 to 255.
     pub probes: u8,
+    /// How many of them must pass.
+    pub probes_needed: u8,
+    /// Time in nanoseconds over which the admitted share climbs to all; None: at once.
+    pub recover_over_ns: Option<u64>,
     /// After this many nanoseconds an unanswered probe is written off.
     pub probe_timeout_ns: u64,
     /// Whether it acts.
     pub mode: Mode,
+}
+
+/// What makes a call slow, and how many are too many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowRule {
+    /// A call that takes longer than so many nanoseconds is slow.
+    pub over_ns: u64,
+    /// The share of slow calls that opens the breaker, above 0 and at most 1.
+    pub ratio: f64,
 }
 
 /// A policy bound to a guard.

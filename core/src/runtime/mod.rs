@@ -1,6 +1,7 @@
 //! A runtime: one opened Tidegate in a process.
 
 mod attribute;
+mod blocks;
 mod local;
 mod per_process;
 mod publish;

@@ -8,7 +8,7 @@ use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::bring_word_over;
 use crate::guard::cell::GuardCell;
-use crate::guard::numbers::{self, Block, NO_RULES, Numbers, compile};
+use crate::guard::numbers::{Block, Compiled, compile};
 use crate::rules::{self, GuardRules, Problem, Report, RuleSet};
 use crate::segment::Offset;
 use crate::segment::directory::{Directory, Found, Kind};
@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::*;
 /// The rules in force, as this process read them.
 pub struct CompiledRules {
     turn: u64,
-    set: RuleSet,
+    pub(super) set: RuleSet,
 }
 
 /// Parses a document and tries its numbers. Every error at once.
@@ -27,7 +27,7 @@ pub fn check_rules(json: &[u8]) -> std::result::Result<RuleSet, Report> {
     let guards = set.guards.iter().map(|(name, rules)| (format!("$.guards[{name:?}]"), rules));
     let all = guards.chain([("$.defaults".to_owned(), &set.defaults)]);
     let problem = |(path, rules): (String, &GuardRules)| {
-        compile(rules, &NO_RULES.read(), 0).err().map(|error| Problem { path, message: error.message })
+        compile(rules, &Compiled::nothing(), 0).err().map(|error| Problem { path, message: error.message })
     };
     let errors: Vec<_> = all.filter_map(problem).collect();
     if errors.is_empty() { Ok(set) } else { Err(Report { errors, ..Report::default() }) }
@@ -89,11 +89,10 @@ impl Shared {
         let mut staged: Vec<(Found, Offset)> = Vec::with_capacity(guards.len());
         let mut made: Vec<Offset> = Vec::new();
         for (found, name, old) in guards {
-            match self.block_for(rules, &name, Some(old), now).and_then(|block| block.ok_or_else(full)) {
-                Ok(block) => {
-                    staged.push((found, block));
-                    made.extend((block != old).then_some(block));
-                }
+            let block = self.block_for(rules, &name, Some(old), now).and_then(|block| block.ok_or_else(full));
+            made.extend(block.as_ref().ok().filter(|&&block| block != old));
+            match block.and_then(|block| self.has_room_for_state(found.at, block).then_some(block).ok_or_else(full)) {
+                Ok(block) => staged.push((found, block)),
                 Err(error) => {
                     made.into_iter().for_each(|block| self.free_block(block));
                     return Err(error);
@@ -131,77 +130,6 @@ impl Shared {
         for rate in &guard.hot.rates[block.rate_count()..] {
             rate.store(0, Release);
         }
-    }
-
-    /// A block with the guard's numbers: the one at `old` when it says the same already. None: no room.
-    pub(super) fn block_for(
-        &self,
-        rules: &CompiledRules,
-        name: &str,
-        old: Option<Offset>,
-        now: u64,
-    ) -> Result<Option<Offset>> {
-        let own = rules.set.guard(name);
-        let before = old.and_then(|at| self.segment().at::<Block>(at)).map_or_else(|| NO_RULES.read(), Block::read);
-        let mut numbers = compile(&own, &before, now)?;
-        let policy = own.policy.as_ref().map_or("", |policy| policy.name.as_str());
-        if self.policy_name_of(&before) == policy {
-            numbers.policy = before.policy;
-        }
-        let same = numbers == before && self.policy_name_of(&numbers) == policy;
-        if let Some(old) = old.filter(|&at| same && at != 0) {
-            return Ok(Some(old));
-        }
-        Ok(self.new_block(numbers, policy))
-    }
-
-    fn new_block(&self, mut numbers: Numbers, policy: &str) -> Option<Offset> {
-        let segment = self.segment();
-        numbers.policy = (0, 0);
-        if !policy.is_empty() {
-            numbers.policy = (Directory(segment).store_bytes(policy.as_bytes())?.into(), policy.len() as u64);
-        }
-        let Some(at) = segment.alloc(numbers::BYTES) else {
-            self.free_policy_name(&numbers);
-            return None;
-        };
-        let tag = segment.header().last_tag.fetch_add(1, AcqRel) + 1;
-        segment.at::<Block>(at)?.write(&numbers, tag);
-        Some(at)
-    }
-
-    pub(super) fn free_block(&self, at: Offset) {
-        if let Some(block) = self.segment().at::<Block>(at) {
-            let numbers = block.read();
-            block.void();
-            self.free_policy_name(&numbers);
-            self.segment().free(at, numbers::BYTES);
-        }
-    }
-
-    fn free_policy_name(&self, numbers: &Numbers) {
-        if numbers.policy.0 != 0 {
-            self.segment().free(numbers.policy.0 as Offset, numbers.policy.1 as usize);
-        }
-    }
-
-    fn policy_name_of(&self, numbers: &Numbers) -> String {
-        self.text(numbers.policy)
-    }
-
-    fn text(&self, (at, len): (u64, u64)) -> String {
-        if at == 0 || len > 1024 {
-            return String::new();
-        }
-        let bytes = Directory(self.segment()).bytes(at as Offset, len as usize);
-        String::from_utf8_lossy(bytes).into_owned()
-    }
-
-    /// The name of the policy that a guard's numbers bind; None when they were replaced meanwhile.
-    pub(crate) fn policy_name(&self, numbers: &Block) -> Option<String> {
-        let tag = numbers.tag();
-        let name = self.text(numbers.policy());
-        (numbers.tag() == tag && !name.is_empty()).then_some(name)
     }
 
     /// The rules in force: from this process's memory, or from their text in the segment.

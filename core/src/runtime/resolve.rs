@@ -5,6 +5,7 @@ use super::shared::{Locked, Shared};
 use crate::concurrency::fixed::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::GuardCell;
+use crate::guard::extra::State;
 use crate::guard::handle::Guard;
 use crate::guard::numbers::Block;
 use crate::guard::policy_stage::Bound;
@@ -75,6 +76,8 @@ impl Shared {
         let Some(block) = self.block_for(&rules, name, None, now)? else { return overflow() };
         let made = directory.insert(Kind::Guard, name, "", |found, cell| {
             cell.words.iter().for_each(|word| word.store(block.into(), Relaxed));
+            // Without room for their state its further disciplines are as good as off.
+            self.has_room_for_state(found.at, block);
             self.start_guard(found, now);
             self.forget_transitions(found);
         });
@@ -102,6 +105,7 @@ impl Shared {
         guard.hot.consecutive.store(0, Relaxed);
         guard.hot.watch.store(0, Relaxed);
         guard.hot.rates.iter().for_each(|rate| rate.store(0, Relaxed));
+        self.segment().at::<State>(guard.extra.load(Acquire)).into_iter().for_each(State::clear);
     }
 
     fn forget_transitions(&self, found: &Found) {

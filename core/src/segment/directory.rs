@@ -30,7 +30,10 @@ pub enum Kind {
 impl Kind {
     /// Version of this kind's layout; a cell of another is passed over.
     const fn layout(self) -> u32 {
-        1
+        match self {
+            Kind::Guard => 2,
+            _ => 1,
+        }
     }
 
     fn mark(self) -> u32 {

@@ -1,6 +1,6 @@
 //! From a guard's rules to its numbers.
 
-use super::{NO_RULES, Numbers, Rate};
+use super::{Extra, NO_RULES, Numbers, Rate};
 use crate::breaker::state::Timing;
 use crate::breaker::window::{self, Threshold};
 use crate::concurrency::fixed::Hold;
@@ -9,9 +9,31 @@ use crate::guard::cell::MAX_RATES;
 use crate::rate::token_bucket::Bucket;
 use crate::rules::{BreakerRule, GuardRules, RateRule};
 
-/// Compiles a guard's rules, going on from the numbers that it has. The policy's name is put in by the caller, who
-/// knows where it stands.
-pub fn compile(rules: &GuardRules, before: &Numbers, now: u64) -> Result<Numbers> {
+/// A guard's numbers, before they have a place in the segment, so without what stands beside them there.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// Those that every guard has.
+    pub numbers: Numbers,
+    /// Those of further disciplines.
+    pub extra: Extra,
+}
+
+impl Compiled {
+    /// Of no rules.
+    pub fn nothing() -> Compiled {
+        Compiled { numbers: NO_RULES.read(), extra: Extra::NONE }
+    }
+
+    /// Whether both are the same but for places.
+    pub fn says_the_same_as(&self, other: &Compiled) -> bool {
+        let placed = Numbers { policy: other.numbers.policy, extra: other.numbers.extra, ..self.numbers };
+        placed == other.numbers && self.extra == other.extra
+    }
+}
+
+/// Compiles a guard's rules, going on from the numbers that it has.
+pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compiled> {
+    let (extra, before) = (Extra::NONE, &before.numbers);
     let mut numbers = NO_RULES.read();
     numbers.timeout_ns = rules.timeout_ns.unwrap_or(0);
     numbers.max_hold_ns = rules.max_hold_ns.unwrap_or(0);
@@ -34,7 +56,7 @@ pub fn compile(rules: &GuardRules, before: &Numbers, now: u64) -> Result<Numbers
     for (index, rule) in rules.rate.iter().take(MAX_RATES).enumerate() {
         numbers.rates[index] = Some(compile_rate(rule, before.rates[index].as_ref(), index)?);
     }
-    Ok(numbers)
+    Ok(Compiled { numbers, extra })
 }
 
 fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {

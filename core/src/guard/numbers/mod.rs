@@ -2,6 +2,7 @@
 //! who used one that was recycled meanwhile notices and begins again.
 
 mod compile;
+mod extra;
 mod rate;
 
 use crate::breaker::state::Timing;
@@ -9,10 +10,11 @@ use crate::breaker::window::Threshold;
 use crate::concurrency::fixed::{Hold, MAX_LIMIT};
 use crate::guard::cell::MAX_RATES;
 use crate::rules::Mode;
-use crate::segment::Shared;
+use crate::segment::{Offset, Shared};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-pub use compile::compile;
+pub use compile::{Compiled, compile};
+pub use extra::{EXTRA_BYTES, Extra, ExtraBlock};
 pub use rate::{Rate, RateWords};
 
 /// Bytes of a block.
@@ -24,6 +26,8 @@ pub struct Block {
     tag: AtomicU64,
     words: [AtomicU64; 16],
     rates: [RateWords; MAX_RATES],
+    /// Place of the numbers of further disciplines; 0: there are none.
+    extra: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -34,6 +38,7 @@ pub static NO_RULES: Block = Block {
     tag: AtomicU64::new(0),
     words: [const { AtomicU64::new(0) }; 16],
     rates: [const { RateWords::none() }; MAX_RATES],
+    extra: AtomicU64::new(0),
 };
 
 /// What the block's words mean, in their order.
@@ -67,6 +72,8 @@ pub struct Numbers {
     pub policy: (u64, u64),
     /// The rate limits.
     pub rates: [Option<Rate>; MAX_RATES],
+    /// Place of the numbers of further disciplines; 0: there are none.
+    pub extra: Offset,
 }
 
 /// Modes of breaker, policy, concurrency (2 bits each), `on_fail` (bit 6), number of rates (from bit 8).
@@ -149,7 +156,7 @@ impl Block {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
         let rate = flags.rates() == 0 || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce;
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
-        stages && rate && self.timeout_ns() == 0
+        stages && rate && self.timeout_ns() == 0 && self.extra() == 0
     }
 
     /// Mode of the breaker.
@@ -229,6 +236,12 @@ impl Block {
         &self.rates[index % MAX_RATES]
     }
 
+    /// Place of the numbers of further disciplines; 0: there are none.
+    #[inline(always)]
+    pub fn extra(&self) -> Offset {
+        self.extra.load(Relaxed) as Offset
+    }
+
     /// Everything, for comparisons and figures.
     pub fn read(&self) -> Numbers {
         let rate = |index: usize| (index < self.rate_count()).then(|| self.rates[index].read());
@@ -247,6 +260,7 @@ impl Block {
             timing: self.timing(),
             policy: self.policy(),
             rates: std::array::from_fn(rate),
+            extra: self.extra(),
         }
     }
 
@@ -283,6 +297,7 @@ impl Block {
         for (to, rate) in self.rates.iter().zip(numbers.rates.iter().flatten()) {
             to.write(rate);
         }
+        self.extra.store(numbers.extra.into(), Relaxed);
         self.tag.store(tag, Release);
     }
 

@@ -9,6 +9,7 @@ mod mode;
 mod policy;
 mod rate;
 mod requires;
+mod slow;
 
 /// The release that brought the fields of schema 1.
 const FIRST: &str = "0.1.0";

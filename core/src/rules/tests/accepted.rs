@@ -1,5 +1,7 @@
 use super::{FULL, accept, guard};
-use crate::rules::{BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet};
+use crate::rules::{
+    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet, SlowRule,
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -16,11 +18,16 @@ fn every_field_arrives_where_it_belongs() {
     let rules = accept(FULL);
     let breaker = BreakerRule {
         error_ratio: Some(0.5),
+        error_count: Some(50),
+        slow: Some(SlowRule { over_ns: SECOND / 2, ratio: 0.25 }),
         consecutive_failures: Some(5),
         window_ns: 20 * SECOND,
+        window_calls: None,
         min_calls: 10,
         open_for_ns: 2 * SECOND,
         probes: 3,
+        probes_needed: 2,
+        recover_over_ns: Some(10 * SECOND),
         probe_timeout_ns: 4 * SECOND,
         mode: Mode::Shadow,
     };
@@ -35,7 +42,7 @@ fn every_field_arrives_where_it_belongs() {
     };
     assert_eq!(rules.version, 7);
     assert_eq!(rules.guard("payments.charge"), want);
-    assert_eq!(Vec::from_iter(rules.guards.keys()), ["bare", "payments.charge"]);
+    assert_eq!(Vec::from_iter(rules.guards.keys()), ["bare", "by-calls", "payments.charge"]);
 }
 
 #[test]
@@ -69,11 +76,16 @@ fn defaults_of_a_breaker_are_the_documented_ones() {
     let breaker = only(r#"{"breaker": {"error_ratio": 1}}"#).breaker.unwrap();
     let want = BreakerRule {
         error_ratio: Some(1.0),
+        error_count: None,
+        slow: None,
         consecutive_failures: None,
         window_ns: 10 * SECOND,
+        window_calls: None,
         min_calls: 20,
         open_for_ns: 5 * SECOND,
         probes: 1,
+        probes_needed: 1,
+        recover_over_ns: None,
         probe_timeout_ns: 5 * SECOND,
         mode: Mode::Enforce,
     };
@@ -90,6 +102,9 @@ fn an_unsaid_burst_is_the_limit_rounded_up() {
 fn ends_of_ranges_belong_to_them() {
     for body in [
         r#"{"breaker": {"error_ratio": 1, "min_calls": 1, "window": "100ms", "open_for": "1ms", "probes": 255}}"#,
+        r#"{"breaker": {"error_count": 1000000, "window_calls": 10000, "min_calls": 10000, "probes": 255, "probes_needed": 128}}"#,
+        r#"{"breaker": {"slow": {"over": "1h", "ratio": 1}, "recover_over": "24h"}}"#,
+        r#"{"breaker": {"slow": {"over": "1us", "ratio": 1e-9}, "recover_over": "1ms", "window_calls": 20}}"#,
         r#"{"breaker": {"consecutive_failures": 1000000, "min_calls": 1e6, "window": "1h", "open_for": "24h"}}"#,
         r#"{"concurrency": {"max": 16000000}, "timeout": "24h", "max_hold": "168h"}"#,
         r#"{"concurrency": {"max": 1.0}, "timeout": "1us", "max_hold": "100ms"}"#,

@@ -15,15 +15,17 @@ const FULL: &str = r#"{
   "guards": {
     "x-comment": "not a guard",
     "payments.charge": {
-      "breaker": {"error_ratio": 0.5, "consecutive_failures": 5, "window": "20s", "min_calls": 10,
-                  "open_for": "2s", "probes": 3, "probe_timeout": "4s", "mode": "shadow", "x-b": null},
+      "breaker": {"error_ratio": 0.5, "error_count": 50, "slow": {"over": "500ms", "ratio": 0.25, "x-s": 0},
+                  "consecutive_failures": 5, "window": "20s", "min_calls": 10, "open_for": "2s", "probes": 3,
+                  "probes_needed": 2, "probe_timeout": "4s", "recover_over": "10s", "mode": "shadow", "x-b": null},
       "policy": {"name": "tenant-tiers", "on_fail": "deny", "mode": "off", "x-c": []},
       "concurrency": {"algorithm": "fixed", "max": 200, "mode": "enforce", "x-d": true},
       "rate": [{"algorithm": "token_bucket", "limit": 100, "per": "1s", "burst": 20, "mode": "shadow", "x-e": "e"},
                {"limit": 0.5, "per": "1h"}],
       "timeout": "800ms", "max_hold": "1m"
     },
-    "bare": {}
+    "bare": {},
+    "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50}}
   }
 }"#;
 

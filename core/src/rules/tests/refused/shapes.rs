@@ -15,7 +15,11 @@ fn a_rate_is_a_list() {
 
 #[test]
 fn what_a_stage_needs_has_to_be_there() {
-    one_in_guard(r#"{"breaker": {}}"#, ".breaker", "at least one of error_ratio or consecutive_failures");
+    one_in_guard(
+        r#"{"breaker": {}}"#,
+        ".breaker",
+        "at least one of error_ratio, error_count, slow, consecutive_failures",
+    );
     one_in_guard(r#"{"breaker": {"mode": "off"}}"#, ".breaker", "at least one of");
     one_in_guard(r#"{"policy": {}}"#, ".policy.name", "missing; expected a string of 1 to 64 bytes");
     one_in_guard(r#"{"concurrency": {}}"#, ".concurrency.max", "missing; expected a whole number");

@@ -64,3 +64,28 @@ fn durations_have_ranges() {
     one_in_guard(&rate(r#""limit": 1, "per": "999ns""#), ".rate[0].per", "from 1us to 744h");
     one_in_guard(&rate(r#""limit": 1, "per": "745h""#), ".rate[0].per", "from 1us to 744h");
 }
+
+#[test]
+fn a_breaker_must_not_contradict_itself() {
+    let both = breaker(r#""window": "1s", "window_calls": 100"#);
+    one_in_guard(&both, ".breaker.window_calls", "stands beside `window`; expected one of the two");
+    let small = breaker(r#""window_calls": 10, "min_calls": 11"#);
+    one_in_guard(&small, ".breaker.window_calls", "holds 10 calls, and 11 are needed");
+    let default = breaker(r#""window_calls": 19"#);
+    one_in_guard(&default, ".breaker.window_calls", "holds 19 calls, and 20 are needed");
+    let many = breaker(r#""probes": 3, "probes_needed": 4"#);
+    one_in_guard(&many, ".breaker.probes_needed", "4 probes have to pass, and only 3 are sent");
+    let few = breaker(r#""probes": 200, "probes_needed": 72"#);
+    one_in_guard(&few, ".breaker.probes_needed", "128 of 200 probes may fail; expected at most 127");
+    for (field, path, message) in [
+        (r#""slow": {"over": "1s"}"#, ".breaker.slow.ratio", "missing"),
+        (r#""slow": {"ratio": 0.5}"#, ".breaker.slow.over", "missing"),
+        (r#""slow": {"over": "1s", "ratio": 0}"#, ".breaker.slow.ratio", "above 0"),
+        (r#""slow": {"over": "0s", "ratio": 1}"#, ".breaker.slow.over", "from 1us to 1h"),
+        (r#""error_count": 0"#, ".breaker.error_count", "from 1 to 1000000"),
+        (r#""window_calls": 10001"#, ".breaker.window_calls", "from 1 to 10000"),
+        (r#""recover_over": "25h""#, ".breaker.recover_over", "from 1ms to 24h"),
+    ] {
+        one_in_guard(&breaker(field), path, message);
+    }
+}

@@ -29,8 +29,6 @@ fn algorithms_of_later_versions_are_named_as_such() {
 #[test]
 fn fields_of_later_versions_are_named_as_such() {
     let message = "is not supported by this version";
-    one_in_guard(&breaker(r#""slow": {"over": "1s"}"#), ".breaker.slow", message);
-    one_in_guard(&breaker(r#""recover_over": "1s""#), ".breaker.recover_over", message);
     one_in_guard(&rate(r#""limit": 1, "key": "tenant""#), ".rate[0].key", message);
     one_in_guard(r#"{"retry": {}}"#, ".retry", message);
     one_in_guard(r#"{"concurrency": {"max": 1, "min": 1}}"#, ".concurrency.min", message);

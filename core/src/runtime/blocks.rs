@@ -1,0 +1,124 @@
+//! A guard's numbers in the segment: a block, and beside it what only some guards have. Immutable once they are written.
+
+use super::publish::CompiledRules;
+use super::shared::Shared;
+use crate::error::Result;
+use crate::guard::cell::GuardCell;
+use crate::guard::extra::STATE_BYTES;
+use crate::guard::numbers::{self, Block, Compiled, EXTRA_BYTES, Extra, ExtraBlock, Numbers, compile};
+use crate::segment::Offset;
+use crate::segment::directory::Directory;
+use std::sync::atomic::Ordering::*;
+
+impl Shared {
+    /// Gives a guard that has further disciplines by this block the words for their state; false: there is no room.
+    pub(super) fn has_room_for_state(&self, cell: Offset, block: Offset) -> bool {
+        let segment = self.segment();
+        let (Some(guard), Some(block)) = (segment.at::<GuardCell>(cell), segment.at::<Block>(block)) else {
+            return false;
+        };
+        if block.extra() == 0 || guard.extra.load(Relaxed) != 0 {
+            return true;
+        }
+        let Some(state) = segment.alloc(STATE_BYTES) else { return false };
+        guard.extra.store(state, Release);
+        true
+    }
+
+    /// A block with the guard's numbers: the one at `old` when it says the same already. None: no room.
+    pub(super) fn block_for(
+        &self,
+        rules: &CompiledRules,
+        name: &str,
+        old: Option<Offset>,
+        now: u64,
+    ) -> Result<Option<Offset>> {
+        let own = rules.set.guard(name);
+        let before = self.compiled_at(old.unwrap_or(0));
+        let compiled = compile(&own, &before, now)?;
+        let policy = own.policy.as_ref().map_or("", |policy| policy.name.as_str());
+        let same_policy = self.policy_name_of(&before.numbers) == policy;
+        if let Some(old) = old.filter(|&at| at != 0 && same_policy && compiled.says_the_same_as(&before)) {
+            return Ok(Some(old));
+        }
+        Ok(self.new_block(compiled, policy))
+    }
+
+    /// What the block at a place says.
+    fn compiled_at(&self, at: Offset) -> Compiled {
+        let Some(block) = self.segment().at::<Block>(at) else { return Compiled::nothing() };
+        let numbers = block.read();
+        let extra = self.segment().at::<ExtraBlock>(numbers.extra).map_or(Extra::NONE, ExtraBlock::read);
+        Compiled { numbers, extra }
+    }
+
+    fn new_block(&self, compiled: Compiled, policy: &str) -> Option<Offset> {
+        let segment = self.segment();
+        let at = segment.alloc(numbers::BYTES)?;
+        match self.furnish(compiled, policy) {
+            Some(numbers) => {
+                let tag = segment.header().last_tag.fetch_add(1, AcqRel) + 1;
+                segment.at::<Block>(at)?.write(&numbers, tag);
+                Some(at)
+            }
+            None => {
+                segment.free(at, numbers::BYTES);
+                None
+            }
+        }
+    }
+
+    /// The numbers with places for what stands beside them.
+    fn furnish(&self, compiled: Compiled, policy: &str) -> Option<Numbers> {
+        let mut numbers = Numbers { policy: (0, 0), extra: 0, ..compiled.numbers };
+        if !policy.is_empty() {
+            numbers.policy = (Directory(self.segment()).store_bytes(policy.as_bytes())?.into(), policy.len() as u64);
+        }
+        if compiled.extra != Extra::NONE {
+            let Some(at) = self.segment().alloc(EXTRA_BYTES) else {
+                self.free_beside(&numbers);
+                return None;
+            };
+            self.segment().at::<ExtraBlock>(at)?.write(&compiled.extra);
+            numbers.extra = at;
+        }
+        Some(numbers)
+    }
+
+    pub(super) fn free_block(&self, at: Offset) {
+        if let Some(block) = self.segment().at::<Block>(at) {
+            let numbers = block.read();
+            block.void();
+            self.free_beside(&numbers);
+            self.segment().free(at, numbers::BYTES);
+        }
+    }
+
+    fn free_beside(&self, numbers: &Numbers) {
+        if numbers.policy.0 != 0 {
+            self.segment().free(numbers.policy.0 as Offset, numbers.policy.1 as usize);
+        }
+        if numbers.extra != 0 {
+            self.segment().free(numbers.extra, EXTRA_BYTES);
+        }
+    }
+
+    fn policy_name_of(&self, numbers: &Numbers) -> String {
+        self.text(numbers.policy)
+    }
+
+    fn text(&self, (at, len): (u64, u64)) -> String {
+        if at == 0 || len > 1024 {
+            return String::new();
+        }
+        let bytes = Directory(self.segment()).bytes(at as Offset, len as usize);
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// The name of the policy that a guard's numbers bind; None when they were replaced meanwhile.
+    pub(crate) fn policy_name(&self, numbers: &Block) -> Option<String> {
+        let tag = numbers.tag();
+        let name = self.text(numbers.policy());
+        (numbers.tag() == tag && !name.is_empty()).then_some(name)
+    }
+}
