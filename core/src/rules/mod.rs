@@ -24,7 +24,9 @@ mod tests;
 
 pub use reference::reference_markdown;
 pub use report::{MAX_PROBLEMS, Problem, Report};
-pub use rule_set::{BreakerRule, ConcurrencyRule, GuardRules, Mode, PolicyRule, RateRule, RuleSet, SlowRule};
+pub use rule_set::{
+    BreakerRule, ConcurrencyRule, GuardRules, Mode, PolicyRule, RateAlgorithm, RateRule, RuleSet, SlowRule,
+};
 pub use schema::schema_json;
 
 /// The largest rules document that is read, in bytes (4 MiB).

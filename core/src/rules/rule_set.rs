@@ -60,6 +60,41 @@ pub struct GuardRules {
     pub max_hold_ns: Option<u64>,
 }
 
+/// How a rate limit counts, and what only that way of counting needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RateAlgorithm {
+    /// Starts full and refills evenly.
+    TokenBucket {
+        /// Units that it holds, 1 to 10^12.
+        burst: u64,
+        /// How long a call may have to wait for its units, in nanoseconds; 0: it is refused.
+        max_wait_ns: u64,
+    },
+    /// Lets calls through one by one, evenly spaced.
+    Pacing {
+        /// How long a call may have to wait for its turn, in nanoseconds.
+        max_wait_ns: u64,
+    },
+    /// Counts from one multiple of `per_ns` to the next.
+    FixedWindow,
+    /// Counts the last `per_ns`, exact to a part of it.
+    SlidingWindow {
+        /// Parts, 2 to 60.
+        buckets: u64,
+    },
+    /// Estimates the last `per_ns` from two fixed windows.
+    SlidingCounter,
+    /// Begins slowly after a pause.
+    WarmUp {
+        /// How much slower it begins, 1 to 100.
+        cold_factor: f64,
+        /// How long it takes to the full rate, in nanoseconds.
+        warm_up_ns: u64,
+        /// How long a call may have to wait for its turn, in nanoseconds; 0: it is refused.
+        max_wait_ns: u64,
+    },
+}
+
 /// A breaker. At least one of `error_ratio`, `error_count`, `slow` and `consecutive_failures` is set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BreakerRule {
@@ -120,15 +155,15 @@ pub struct ConcurrencyRule {
     pub mode: Mode,
 }
 
-/// A token bucket.
+/// A rate limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateRule {
-    /// Units that flow in during `per_ns`; above 0, may be a fraction.
+    /// How it counts.
+    pub algorithm: RateAlgorithm,
+    /// Units in `per_ns`; above 0, a fraction only where the algorithm has a flow.
     pub limit: f64,
-    /// The time in which `limit` units flow in, in nanoseconds.
+    /// The time of `limit`, in nanoseconds.
     pub per_ns: u64,
-    /// Units that the bucket holds, 1 to 10^12. It starts full.
-    pub burst: u64,
     /// Whether it acts.
     pub mode: Mode,
 }

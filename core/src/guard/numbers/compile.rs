@@ -7,7 +7,7 @@ use crate::concurrency::fixed::Hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::MAX_RATES;
 use crate::rate::token_bucket::Bucket;
-use crate::rules::{BreakerRule, GuardRules, RateRule};
+use crate::rules::{BreakerRule, GuardRules, RateAlgorithm, RateRule};
 
 /// A guard's numbers, before they have a place in the segment, so without what stands beside them there.
 #[derive(Clone, Debug)]
@@ -72,14 +72,17 @@ fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
 
 fn compile_rate(rule: &RateRule, before: Option<&Rate>, index: usize) -> Result<Rate> {
     let generation = before.map_or(0, |rate| rate.bucket.generation);
-    let numbers = |generation| Bucket::new(rule.limit, rule.per_ns, rule.burst, generation);
+    let RateAlgorithm::TokenBucket { burst, .. } = rule.algorithm else {
+        return Err(Error::new(ErrorKind::Invalid, format!("rate[{index}]: not yet")));
+    };
+    let numbers = |generation| Bucket::new(rule.limit, rule.per_ns, burst, generation);
     if let Some(same) = before.filter(|rate| numbers(generation) == Some(rate.bucket)) {
         return Ok(Rate { mode: rule.mode, ..*same });
     }
     let Some(bucket) = numbers(generation % 15 + 1) else {
         let what = format!(
             "rate[{index}]: a bucket of {} tokens at {} in {} ns takes over a year to fill; lower burst or raise limit",
-            rule.burst, rule.limit, rule.per_ns
+            burst, rule.limit, rule.per_ns
         );
         return Err(Error::new(ErrorKind::Invalid, what));
     };

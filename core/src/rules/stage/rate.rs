@@ -4,21 +4,45 @@ use super::FIRST;
 use super::mode::MODE;
 use crate::rules::Report;
 use crate::rules::cursor::Object;
-use crate::rules::duration::{HOUR, MICROSECOND, SECOND, format};
+use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND, SECOND, format};
 use crate::rules::field::{Absent, Field, Literal, Shape};
 use crate::rules::kind::{Choice, Decimal, List, Nanos, Record, Whole};
-use crate::rules::rule_set::RateRule;
+use crate::rules::rule_set::{RateAlgorithm, RateRule};
 
 /// The fastest flow, in units a second: what the limiter's fixed point is made for.
 const MAX_PER_SECOND: f64 = 1e10;
 /// The slowest flow: one unit in a year.
 const MAX_INTERVAL_NS: u64 = 365 * 24 * HOUR;
 
-static ALGORITHM: Field<Choice<()>> = Field {
+/// Which algorithm, before what it needs is read.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    TokenBucket,
+    Pacing,
+    FixedWindow,
+    SlidingWindow,
+    SlidingCounter,
+    WarmUp,
+}
+
+static ALGORITHM: Field<Choice<Way>> = Field {
     name: "algorithm",
-    kind: Choice { words: &[("token_bucket", ())], later: &["sliding_window", "fixed_window"] },
+    kind: Choice {
+        words: &[
+            ("token_bucket", Way::TokenBucket),
+            ("pacing", Way::Pacing),
+            ("fixed_window", Way::FixedWindow),
+            ("sliding_window", Way::SlidingWindow),
+            ("sliding_counter", Way::SlidingCounter),
+            ("warm_up", Way::WarmUp),
+        ],
+        later: &[],
+    },
     absent: Absent::Is(Literal::Text("token_bucket")),
-    doc: "How calls are counted: `token_bucket` starts full and refills evenly.",
+    doc: "How calls are counted: `token_bucket` starts full and refills evenly; `pacing` lets calls through one by one, \
+          evenly spaced; `fixed_window` counts from one multiple of `per` to the next; `sliding_window` counts the \
+          last `per`, exact to one of its `buckets`; `sliding_counter` estimates the same from two counters; `warm_up` begins \
+          slowly after a pause.",
     since: FIRST,
 };
 
@@ -27,7 +51,7 @@ static LIMIT: Field<Decimal> = Field {
     kind: Decimal { max: 10_000_000_000 },
     absent: Absent::Required,
     doc: "Units that flow in during `per`; a call takes as many as it costs, 1 if it does not say. \
-          A fraction is allowed. The flow has to be between one unit in 365 days and 10^10 units a second.",
+          A fraction is allowed where there is a flow, not where a window counts. The flow has to be between one unit in 365 days and 10^10 units a second.",
     since: FIRST,
 };
 
@@ -35,7 +59,7 @@ static PER: Field<Nanos> = Field {
     name: "per",
     kind: Nanos { min: MICROSECOND, max: 31 * 24 * HOUR },
     absent: Absent::Is(Literal::Text("1s")),
-    doc: "The time in which `limit` units flow in.",
+    doc: "The time in which `limit` units flow in, or the width of the window.",
     since: FIRST,
 };
 
@@ -43,31 +67,132 @@ static BURST: Field<Whole<u64>> = Field {
     name: "burst",
     kind: Whole { min: 1, max: 1_000_000_000_000 },
     absent: Absent::Derived("`limit` rounded up, at least 1"),
-    doc: "Units that the bucket holds: how much may pass at once after a pause.",
+    doc: "Of a token bucket: units that it holds, which is how much may pass at once after a pause.",
+    since: FIRST,
+};
+
+static MAX_WAIT: Field<Nanos> = Field {
+    name: "max_wait",
+    kind: Nanos { min: 0, max: HOUR },
+    absent: Absent::Derived("`500ms` of `pacing`, otherwise `0s`"),
+    doc: "Of a token bucket, pacing and warm-up: how long a call may have to wait for its units. It passes with that wait, \
+          which its caller has to keep before the work; without it, it is refused.",
+    since: FIRST,
+};
+
+static BUCKETS: Field<Whole<u64>> = Field {
+    name: "buckets",
+    kind: Whole { min: 2, max: 60 },
+    absent: Absent::Derived("10"),
+    doc: "Of a sliding window: the parts that it moves by.",
+    since: FIRST,
+};
+
+static COLD_FACTOR: Field<Decimal> = Field {
+    name: "cold_factor",
+    kind: Decimal { max: 100 },
+    absent: Absent::Derived("3"),
+    doc: "Of warm-up: how many times slower it begins; above 1.",
+    since: FIRST,
+};
+
+static WARM_UP: Field<Nanos> = Field {
+    name: "warm_up",
+    kind: Nanos { min: MILLISECOND, max: HOUR },
+    absent: Absent::Derived("`10s`"),
+    doc: "Of warm-up: how long it takes from the slowest to the full rate, when as many call as may.",
     since: FIRST,
 };
 
 static SHAPE: Shape = Shape {
     name: "rate",
-    doc: "One rate limit. A guard has a list of them, and a call has to pass all: \
-          100 a second *and* 5000 an hour.",
-    fields: &[&ALGORITHM, &LIMIT, &PER, &BURST, &MODE],
+    doc: "One rate limit. A guard has a list of them, and a call has to pass all: 100 a second *and* 5000 an hour.",
+    fields: &[&ALGORITHM, &LIMIT, &PER, &BURST, &MAX_WAIT, &BUCKETS, &COLD_FACTOR, &WARM_UP, &MODE],
     later: &["key"],
     one_of: &[],
 };
 
 pub(super) const RATE: List<Record<RateRule>> = List { item: Record { shape: &SHAPE, build }, min: 1, max: 4 };
 
+/// What only some algorithms have.
+const OF_SOME: [(&str, &[Way]); 5] = [
+    (BURST.name, &[Way::TokenBucket]),
+    (MAX_WAIT.name, &[Way::TokenBucket, Way::Pacing, Way::WarmUp]),
+    (BUCKETS.name, &[Way::SlidingWindow]),
+    (COLD_FACTOR.name, &[Way::WarmUp]),
+    (WARM_UP.name, &[Way::WarmUp]),
+];
+
 fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
-    let algorithm = object.get(&ALGORITHM, report);
+    let way = object.get(&ALGORITHM, report);
     let limit = object.get(&LIMIT, report);
     let per = object.get(&PER, report);
-    let burst = object.get(&BURST, report);
+    let own = Own {
+        burst: object.get(&BURST, report),
+        max_wait_ns: object.get(&MAX_WAIT, report),
+        buckets: object.get(&BUCKETS, report),
+        cold_factor: object.get(&COLD_FACTOR, report),
+        warm_up_ns: object.get(&WARM_UP, report),
+    };
     let mode = object.get(&MODE, report);
-    algorithm?;
-    let (limit, per_ns) = (limit?, per?);
+    let (way, limit, per_ns) = (way?, limit?, per?);
+    check_names(way, object, report);
     check_flow(limit, per_ns, object, report);
-    Some(RateRule { limit, per_ns, burst: burst.unwrap_or(filling(limit)), mode: mode? })
+    check_whole(way, limit, object, report);
+    if own.cold_factor.is_some_and(|factor| factor <= 1.0) {
+        object.refuse(
+            COLD_FACTOR.name,
+            String::from("a cold start is slower than a warm one: expected more than 1"),
+            report,
+        );
+    }
+    Some(RateRule { algorithm: own.algorithm(way, limit), limit, per_ns, mode: mode? })
+}
+
+/// What only some algorithms have, as far as the document says it.
+struct Own {
+    burst: Option<u64>,
+    max_wait_ns: Option<u64>,
+    buckets: Option<u64>,
+    cold_factor: Option<f64>,
+    warm_up_ns: Option<u64>,
+}
+
+impl Own {
+    fn algorithm(&self, way: Way, limit: f64) -> RateAlgorithm {
+        let max_wait_ns = self.max_wait_ns.unwrap_or(if way == Way::Pacing { 500 * MILLISECOND } else { 0 });
+        match way {
+            Way::TokenBucket => RateAlgorithm::TokenBucket { burst: self.burst.unwrap_or(filling(limit)), max_wait_ns },
+            Way::Pacing => RateAlgorithm::Pacing { max_wait_ns },
+            Way::FixedWindow => RateAlgorithm::FixedWindow,
+            Way::SlidingWindow => RateAlgorithm::SlidingWindow { buckets: self.buckets.unwrap_or(10) },
+            Way::SlidingCounter => RateAlgorithm::SlidingCounter,
+            Way::WarmUp => RateAlgorithm::WarmUp {
+                cold_factor: self.cold_factor.unwrap_or(3.0),
+                warm_up_ns: self.warm_up_ns.unwrap_or(10 * SECOND),
+                max_wait_ns,
+            },
+        }
+    }
+}
+
+/// Refuses fields that the algorithm does not look at.
+fn check_names(way: Way, object: &Object<'_>, report: &mut Report) {
+    for (field, ways) in OF_SOME {
+        if object.names(field) && !ways.contains(&way) {
+            let known = ALGORITHM.kind.words.iter().filter(|(_, other)| ways.contains(other));
+            let names = Vec::from_iter(known.map(|(name, _)| *name)).join(", ");
+            object.refuse(field, format!("this algorithm has none; expected it of {names} only"), report);
+        }
+    }
+}
+
+/// Refuses a fraction of what is counted one by one.
+fn check_whole(way: Way, limit: f64, object: &Object<'_>, report: &mut Report) {
+    let counts = matches!(way, Way::FixedWindow | Way::SlidingWindow | Way::SlidingCounter);
+    if counts && limit.fract() != 0.0 {
+        object.refuse(LIMIT.name, format!("a window counts whole units: expected no fraction, got {limit}"), report);
+    }
 }
 
 fn filling(limit: f64) -> u64 {

@@ -1,12 +1,12 @@
 use super::{FULL, accept, guard};
 use crate::rules::{
-    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateRule, RuleSet, SlowRule,
+    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateAlgorithm, RateRule, RuleSet, SlowRule,
 };
 
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
-    RateRule { limit, per_ns, burst, mode }
+    RateRule { algorithm: RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 }, limit, per_ns, mode }
 }
 
 fn only(body: &str) -> GuardRules {
@@ -94,8 +94,34 @@ fn defaults_of_a_breaker_are_the_documented_ones() {
 
 #[test]
 fn an_unsaid_burst_is_the_limit_rounded_up() {
-    let burst = |limit: &str| only(&format!(r#"{{"rate": [{{"limit": {limit}}}]}}"#)).rate[0].burst;
-    assert_eq!([burst("0.5"), burst("2.5"), burst("1e10")], [1, 3, 10_000_000_000]);
+    let algorithm = |limit: &str| only(&format!(r#"{{"rate": [{{"limit": {limit}}}]}}"#)).rate[0].algorithm;
+    let of = |burst| RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 };
+    assert_eq!([algorithm("0.5"), algorithm("2.5"), algorithm("1e10")], [of(1), of(3), of(10_000_000_000)]);
+}
+
+#[test]
+fn each_rate_algorithm_has_its_own_fields_and_defaults() {
+    let algorithm = |fields: &str| only(&format!(r#"{{"rate": [{{"limit": 7, {fields}}}]}}"#)).rate[0].algorithm;
+    let ms = SECOND / 1000;
+    for (fields, want) in [
+        (r#""burst": 9, "max_wait": "1s""#, RateAlgorithm::TokenBucket { burst: 9, max_wait_ns: SECOND }),
+        (r#""algorithm": "pacing""#, RateAlgorithm::Pacing { max_wait_ns: 500 * ms }),
+        (r#""algorithm": "pacing", "max_wait": "0s""#, RateAlgorithm::Pacing { max_wait_ns: 0 }),
+        (r#""algorithm": "fixed_window""#, RateAlgorithm::FixedWindow),
+        (r#""algorithm": "sliding_window""#, RateAlgorithm::SlidingWindow { buckets: 10 }),
+        (r#""algorithm": "sliding_window", "buckets": 60"#, RateAlgorithm::SlidingWindow { buckets: 60 }),
+        (r#""algorithm": "sliding_counter""#, RateAlgorithm::SlidingCounter),
+        (
+            r#""algorithm": "warm_up""#,
+            RateAlgorithm::WarmUp { cold_factor: 3.0, warm_up_ns: 10 * SECOND, max_wait_ns: 0 },
+        ),
+        (
+            r#""algorithm": "warm_up", "cold_factor": 1.5, "warm_up": "1ms", "max_wait": "1h""#,
+            RateAlgorithm::WarmUp { cold_factor: 1.5, warm_up_ns: ms, max_wait_ns: 3600 * SECOND },
+        ),
+    ] {
+        assert_eq!(algorithm(fields), want, "{fields}");
+    }
 }
 
 #[test]

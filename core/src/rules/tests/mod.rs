@@ -25,7 +25,9 @@ const FULL: &str = r#"{
       "timeout": "800ms", "max_hold": "1m"
     },
     "bare": {},
-    "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50}}
+    "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50},
+                 "rate": [{"algorithm": "warm_up", "limit": 1, "cold_factor": 2, "warm_up": "5s", "max_wait": "1s"},
+                          {"algorithm": "sliding_window", "limit": 1, "buckets": 6}]}
   }
 }"#;
 

@@ -89,3 +89,33 @@ fn a_breaker_must_not_contradict_itself() {
         one_in_guard(&breaker(field), path, message);
     }
 }
+
+#[test]
+fn a_rate_limit_has_only_what_its_algorithm_looks_at() {
+    for (algorithm, field, right) in [
+        ("pacing", r#""burst": 1"#, "token_bucket only"),
+        ("fixed_window", r#""burst": 1"#, "token_bucket only"),
+        ("sliding_window", r#""max_wait": "1s""#, "token_bucket, pacing, warm_up only"),
+        ("token_bucket", r#""buckets": 10"#, "sliding_window only"),
+        ("token_bucket", r#""cold_factor": 3"#, "warm_up only"),
+        ("sliding_counter", r#""warm_up": "1s""#, "warm_up only"),
+    ] {
+        let name = field.split('"').nth(1).unwrap();
+        let fields = rate(&format!(r#""algorithm": "{algorithm}", "limit": 1, {field}"#));
+        one_in_guard(&fields, &format!(".rate[0].{name}"), &format!("this algorithm has none; expected it of {right}"));
+    }
+    for algorithm in ["fixed_window", "sliding_window", "sliding_counter"] {
+        let fields = rate(&format!(r#""algorithm": "{algorithm}", "limit": 1.5"#));
+        one_in_guard(&fields, ".rate[0].limit", "a window counts whole units");
+    }
+    for (field, path, message) in [
+        (r#""algorithm": "warm_up", "cold_factor": 1"#, "cold_factor", "more than 1"),
+        (r#""algorithm": "warm_up", "cold_factor": 101"#, "cold_factor", "at most 100"),
+        (r#""algorithm": "warm_up", "warm_up": "0s""#, "warm_up", "from 1ms to 1h"),
+        (r#""algorithm": "sliding_window", "buckets": 1"#, "buckets", "from 2 to 60"),
+        (r#""algorithm": "sliding_window", "buckets": 61"#, "buckets", "from 2 to 60"),
+        (r#""max_wait": "61m""#, "max_wait", "from 0ns to 1h"),
+    ] {
+        one_in_guard(&rate(&format!(r#""limit": 1, {field}"#)), &format!(".rate[0].{path}"), message);
+    }
+}

@@ -22,8 +22,6 @@ fn algorithms_of_later_versions_are_named_as_such() {
     one_in_guard(later, ".concurrency.algorithm", message);
     let unknown = r#"{"concurrency": {"algorithm": "magic", "max": 9}}"#;
     one_in_guard(unknown, ".concurrency.algorithm", "expected \"fixed\", got \"magic\"");
-    let window = rate(r#""algorithm": "sliding_window", "limit": 1"#);
-    one_in_guard(&window, ".rate[0].algorithm", "not supported by this version");
 }
 
 #[test]
