@@ -214,6 +214,7 @@ impl Guard {
             Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
+            Admission::Unjudged => Ok((facts.marks().without(JUDGED), 0)),
             Admission::Refuse(_) => {
                 shadowed(run, Stage::Breaker);
                 Ok((facts.marks().without(JUDGED), 0))
