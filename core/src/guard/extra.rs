@@ -1,8 +1,10 @@
 //! The state of disciplines that only some guards have: words beside the cell, which come with the first rules that need
-//! them and then stay with it, so that whoever is late writes into nobody else's.
+//! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
 use super::numbers::ExtraBlock;
-use crate::segment::Shared;
+use crate::breaker::running::{self, Slow};
+use crate::segment::{Offset, Shared, View};
+use crate::slot::lane::Run;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Bytes of it.
@@ -34,11 +36,42 @@ states! {
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for State {}
 
+/// In the second run: calls that are running, by when they started (see [`crate::breaker::running`]).
+pub const RUNNING: usize = 1;
+/// When this slot looked at them last.
+pub const RUNNING_SEEN: usize = RUNNING + running::WORDS;
+
 /// A guard's further disciplines: their numbers and their state.
 #[derive(Clone, Copy)]
-pub struct Extra<'a> {
+pub struct Further<'a> {
     /// Immutable.
     pub numbers: &'a ExtraBlock,
     /// What all its callers share.
     pub state: &'a State,
+    /// The second run in the calling thread's lane; None: there is no room.
+    pub second: Option<Run<'a>>,
+}
+
+/// Which calls a breaker takes for slow.
+pub struct SlowCalls {
+    /// Longer than so many ns.
+    pub over_ns: u64,
+    /// The share that opens it, in 32-bit fixed point.
+    pub ratio: u64,
+    /// For those that are running.
+    pub ring: Slow,
+}
+
+impl Further<'_> {
+    /// The breaker's slow calls, if it looks at them.
+    pub fn slow(&self) -> Option<SlowCalls> {
+        let [ratio, over_ns, turn] = self.numbers.slow();
+        (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::new(over_ns, turn) })
+    }
+
+    /// The words of a table, if the numbers have it.
+    pub fn table<'v>(&self, view: &'v View, number: usize) -> Option<&'v [AtomicU64]> {
+        let [at, words] = self.numbers.table(number);
+        view.words(at as Offset, words as usize)
+    }
 }

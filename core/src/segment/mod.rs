@@ -103,6 +103,17 @@ impl View {
         // aligned, and `Shared` says that any bytes are a T.
         Some(unsafe { &*self.base.add((offset & self.mask) as usize * UNIT).cast::<T>() })
     }
+
+    /// `count` words from `offset` on, when they lie within the segment; None for 0.
+    pub fn words(&self, offset: Offset, count: usize) -> Option<&[AtomicU64]> {
+        let start = offset as usize * UNIT;
+        let end = count.checked_mul(8).and_then(|bytes| bytes.checked_add(start))?;
+        if offset == 0 || end > (self.mask as usize + 1) * UNIT {
+            return None;
+        }
+        // SAFETY: within the map, aligned, and any bytes are atomics.
+        Some(unsafe { std::slice::from_raw_parts(self.base.add(start).cast::<AtomicU64>(), count) })
+    }
 }
 
 /// A type that may be laid over bytes of the segment.

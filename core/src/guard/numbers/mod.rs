@@ -20,11 +20,13 @@ pub use rate::{Rate, RateWords};
 /// Bytes of a block.
 pub const BYTES: usize = size_of::<Block>();
 
+const WORDS: usize = 20;
+
 /// A block: the tag, then plain numbers (see [`Numbers`]).
 #[repr(C, align(64))]
 pub struct Block {
     tag: AtomicU64,
-    words: [AtomicU64; 16],
+    words: [AtomicU64; WORDS],
     rates: [RateWords; MAX_RATES],
     /// Place of the numbers of further disciplines; 0: there are none.
     extra: AtomicU64,
@@ -36,7 +38,7 @@ unsafe impl Shared for Block {}
 /// A guard without rules: no stage but the deadline does anything.
 pub static NO_RULES: Block = Block {
     tag: AtomicU64::new(0),
-    words: [const { AtomicU64::new(0) }; 16],
+    words: [const { AtomicU64::new(0) }; WORDS],
     rates: [const { RateWords::none() }; MAX_RATES],
     extra: AtomicU64::new(0),
 };
@@ -203,7 +205,7 @@ impl Block {
     /// When the window opens the breaker.
     #[inline(always)]
     pub fn threshold(&self) -> Threshold {
-        Threshold { ratio: self.word(6), min_calls: self.word(7), ..Threshold::NONE }
+        Threshold { ratio: self.word(6), min_calls: self.word(7), count: self.word(16), ..Threshold::NONE }
     }
 
     /// Failures in a row that open the breaker.
