@@ -30,16 +30,7 @@
 #endif
 
 
-// A call matters as most do.
-#define TG_CRITICALITY_DEFAULT 0
-
-// A call to be shed last.
-#define TG_CRITICALITY_CRITICAL 1
-
-// A call to be shed first.
-#define TG_CRITICALITY_SHEDDABLE 2
-
-// The guard has no breaker.
+// The guard has no breaker, or an operator disabled it: calls pass and are neither counted nor judged.
 #define TG_BREAKER_DISABLED 0
 
 // The breaker lets pass.
@@ -50,6 +41,24 @@
 
 // The breaker lets probes pass.
 #define TG_BREAKER_HALF_OPEN 3
+
+// The breaker lets a rising share pass.
+#define TG_BREAKER_RECOVERING 4
+
+// An operator has it refuse everything.
+#define TG_BREAKER_FORCED_OPEN 5
+
+// An operator has it let pass and count, and never open.
+#define TG_BREAKER_FORCED_CLOSED 6
+
+// A call matters as most do.
+#define TG_CRITICALITY_DEFAULT 0
+
+// A call to be shed last.
+#define TG_CRITICALITY_CRITICAL 1
+
+// A call to be shed first.
+#define TG_CRITICALITY_SHEDDABLE 2
 
 // Time is the machine's monotonic clock.
 #define TG_CLOCK_MONOTONIC 0
@@ -81,6 +90,34 @@ typedef struct tg_text tg_text;
 // What a call answers: TG_OK, a refusal (1 to 99, one number a stage), or an error (100 and up). Numbers are never
 // used again for something else.
 typedef int32_t tg_status;
+
+// Why a breaker changed.
+typedef uint32_t tg_breaker_reason;
+
+// A change of a breaker.
+typedef struct tg_breaker_change {
+  // sizeof(tg_breaker_change) as this library knows it.
+  uint32_t struct_size;
+  // TG_BREAKER_*: where it stood.
+  uint32_t from;
+  // TG_BREAKER_*: where it stands.
+  uint32_t to;
+  // Why.
+  tg_breaker_reason reason;
+  // The generation that it is in now, modulo 1024: says which of two changes came first.
+  uint64_t generation;
+  // Whose breaker it is.
+  const struct tg_guard *guard;
+  // Zeros.
+  uint8_t reserved[32];
+} tg_breaker_change;
+
+// Hears of a change, on the thread whose call changed the breaker, without any lock held. It may call the library. `change` is
+// readable until it returns. It must return: neither throw nor longjmp.
+typedef void (*tg_breaker_callback)(void *ctx, const struct tg_breaker_change *change);
+
+// Frees what a callback was given; NULL where there is nothing to free.
+typedef void (*tg_free_callback)(void *ctx);
 
 // Bytes of the caller's: `ptr` is not looked at when `len` is 0.
 typedef struct tg_str {
@@ -180,8 +217,8 @@ typedef struct tg_guard_stats {
   double latency_p90;
   // See latency_p50.
   double latency_p99;
-  // How often the breaker went to each state, by TG_BREAKER_* (the first is unused).
-  uint64_t breaker_transitions[4];
+  // How often the breaker went to each state, by TG_BREAKER_*.
+  uint64_t breaker_transitions[8];
   // Zeros.
   uint8_t reserved[32];
 } tg_guard_stats;
@@ -248,6 +285,42 @@ typedef struct tg_options {
   // Zeros.
   uint8_t reserved[80];
 } tg_options;
+
+// Somebody said so who gave no other reason.
+#define TG_BREAKER_TOLD 0
+
+// Too many failures in a row.
+#define TG_BREAKER_FAILURES_IN_A_ROW 1
+
+// Too many bad calls in the window.
+#define TG_BREAKER_ERROR_COUNT 2
+
+// Too large a share of bad calls in the window.
+#define TG_BREAKER_ERROR_RATIO 3
+
+// Too large a share of slow calls in the window.
+#define TG_BREAKER_SLOW_RATIO 4
+
+// So many probes failed that not enough can pass.
+#define TG_BREAKER_PROBES_FAILED 5
+
+// Enough probes passed.
+#define TG_BREAKER_PROBES_PASSED 6
+
+// Probes did not come back in time.
+#define TG_BREAKER_PROBES_LOST 7
+
+// open_for passed.
+#define TG_BREAKER_OPEN_ENDED 8
+
+// recover_over passed.
+#define TG_BREAKER_RECOVERED 9
+
+// An operator forced it.
+#define TG_BREAKER_FORCED 10
+
+// An operator reset it.
+#define TG_BREAKER_RESET 11
 
 // Well.
 #define TG_OUTCOME_SUCCESS 0
@@ -363,6 +436,24 @@ typedef struct tg_options {
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+// Sets a guard's breaker by hand, in every process on the segment: TG_BREAKER_FORCED_OPEN, TG_BREAKER_FORCED_CLOSED or
+// TG_BREAKER_DISABLED until it is set again; TG_BREAKER_CLOSED resets it, with an empty window. COLD.
+tg_status tg_guard_set_breaker(const struct tg_guard *guard, uint32_t state);
+
+// Calls `callback` with `ctx` at every change that a call of this process makes to the guard's breaker (those that other
+// processes make show in the metrics). `free` is called exactly once: when the watch has ended and the last call has
+// returned, or before this returns when it fails. At most 64 a guard; a forked child has none. COLD.
+tg_status tg_guard_watch_breaker(const struct tg_guard *guard,
+                                 tg_breaker_callback callback,
+                                 void *ctx,
+                                 tg_free_callback free,
+                                 uint64_t *out_watch);
+
+// Ends a watch: returns at once, also from within the callback; calls that have begun go on. TG_NOT_FOUND: there is no such
+// watch. COLD.
+tg_status tg_guard_unwatch_breaker(const struct tg_guard *guard,
+                                   uint64_t watch);
 
 // Reads the runtime's clock, in ns. Cheap, but not among the HOT: it checks the handle thoroughly.
 tg_status tg_clock_now(const struct tg_runtime *runtime, uint64_t *ns);

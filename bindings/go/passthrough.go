@@ -26,10 +26,15 @@ func libGuardResolve(uintptr, string) (uintptr, error)     { return 0, nil }
 func libGuardRetire(uintptr) Status                        { return statusOK }
 func libGuardStats(uintptr) (GuardStats, Status)           { return GuardStats{}, statusUnavailable }
 func libAttributeResolve(uintptr, string) (uint32, Status) { return 0, statusOK }
-func libEnter(*entry) Status                               { return statusOK }
-func libEnterCall(*entry, *callSpec, []byte) Status        { return statusOK }
-func libExit(*entry, Outcome) Status                       { return statusOK }
-func libPermitRoute(*entry) uint32                         { return 0 }
+func libGuardSetBreaker(uintptr, uint32) Status            { return statusUnavailable }
+func libWatchBreaker(uintptr, func(BreakerChange)) (uint64, error) {
+	return 0, unavailable("watch breaker")
+}
+func libUnwatchBreaker(uintptr, uint64)             {}
+func libEnter(*entry) Status                        { return statusOK }
+func libEnterCall(*entry, *callSpec, []byte) Status { return statusOK }
+func libExit(*entry, Outcome) Status                { return statusOK }
+func libPermitRoute(*entry) uint32                  { return 0 }
 
 func libInstrumentResolve(instrumentKind, uintptr, Instrument, []Label) (uintptr, error) {
 	return 0, nil

@@ -14,9 +14,17 @@ const (
 	BreakerClosed   BreakerState = 1
 	BreakerOpen     BreakerState = 2
 	BreakerHalfOpen BreakerState = 3
+	// A rising share of the calls passes.
+	BreakerRecovering BreakerState = 4
+	// An operator has it refuse everything; see [Guard.SetBreaker].
+	BreakerForcedOpen BreakerState = 5
+	// An operator has it let pass and count, and never open.
+	BreakerForcedClosed BreakerState = 6
 )
 
-var breakerNames = [...]string{"disabled", "closed", "open", "half_open"}
+var breakerNames = [...]string{
+	"disabled", "closed", "open", "half_open", "recovering", "forced_open", "forced_closed",
+}
 
 // String is the state's name, as metrics spell it.
 func (s BreakerState) String() string {
@@ -39,7 +47,7 @@ type GuardStats struct {
 	MisusedExits   uint64    // exits that held nothing, or were another process's
 	Latency        LatencyStats
 	// How often the breaker went to each state, indexed by BreakerState.
-	BreakerTransitions [4]uint64
+	BreakerTransitions [7]uint64
 }
 
 // LatencyStats tell how long calls took, waits of the guard left out.

@@ -51,6 +51,7 @@ type vectorStep struct {
 	Labels       map[string]string `json:"labels"`
 	N            uint64            `json:"n"`
 	Value        *uint64           `json:"value"`
+	State        string            `json:"state"`
 	Expect       json.RawMessage   `json:"expect"` // a status's name, or a quantile
 }
 
@@ -118,7 +119,7 @@ func (r *vectorRun) step(s vectorStep) {
 	}
 	ops := map[string]func(vectorStep){
 		"enter": r.enter, "exit": r.exit, "rules": r.rules, "stats": r.stats,
-		"record": r.record, "quantile": r.quantile, "count": r.count,
+		"record": r.record, "quantile": r.quantile, "count": r.count, "set_breaker": r.setBreaker,
 	}
 	op, ok := ops[s.Op]
 	if !ok {
@@ -179,6 +180,16 @@ func (r *vectorRun) stats(s vectorStep) {
 		}
 		r.equal("calls "+name, got.Calls[outcome], &want)
 	}
+}
+
+func (r *vectorRun) setBreaker(s vectorStep) {
+	for state, name := range breakerNames {
+		if name == s.State {
+			r.status(r.guard(s.Guard).SetBreaker(BreakerState(state)), s.Expect)
+			return
+		}
+	}
+	r.Fatalf("step %d: no state %q", r.where, s.State)
 }
 
 func (r *vectorRun) record(s vectorStep) { r.histogram(s.Histogram).RecordAll(s.Values) }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use tidegate_core::breaker::transition::Forced;
 use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::metrics::instrument::Description;
@@ -84,6 +85,7 @@ impl Run {
             "record" => self.record(step),
             "quantile" => self.quantile(step),
             "count" => self.count(step),
+            "set_breaker" => self.set_breaker(step),
             other => self.faults.push(format!("no such op: {other}")),
         }
     }
@@ -135,7 +137,7 @@ impl Run {
         let stats = self.guard(step).stats().unwrap();
         let breaker = match stats.breaker {
             None => "disabled".to_owned(),
-            Some(state) => snake(&format!("{state:?}")),
+            Some(state) => state.name().to_owned(),
         };
         self.expect("breaker", breaker, step.get("breaker").and_then(Value::as_str).map(str::to_owned));
         self.expect("inflight", stats.inflight, number(step, "inflight"));
@@ -144,6 +146,18 @@ impl Run {
             let want = step.get("calls").and_then(|calls| number(calls, outcome.name()));
             self.expect(outcome.name(), stats.calls[outcome as usize], want);
         }
+    }
+
+    fn set_breaker(&mut self, step: &Value) {
+        let guard = self.guard(step);
+        let set = match text(step, "state") {
+            "closed" => guard.reset_breaker(),
+            "forced_open" => guard.force_breaker(Forced::Open),
+            "forced_closed" => guard.force_breaker(Forced::Closed),
+            "disabled" => guard.force_breaker(Forced::Disabled),
+            other => panic!("{other}"),
+        };
+        self.expect_status(step, set.map_or_else(|error| status_of(error.kind), |()| "TG_OK".into()));
     }
 
     fn record(&mut self, step: &Value) {

@@ -2,6 +2,7 @@
 
 use crate::arguments::{invalid, is_usable, out, reference, reserved, sized, text, tg_str};
 use crate::boundary::{cold, hot, status_of, value};
+use crate::breaker::{TG_BREAKER_DISABLED, number_of};
 use crate::runtime::{tg_runtime, with};
 use crate::status::{TG_INVALID, TG_OK, of_kind, of_stage, tg_error, tg_status};
 use std::mem::MaybeUninit;
@@ -57,15 +58,6 @@ pub const TG_CRITICALITY_DEFAULT: u32 = 0;
 pub const TG_CRITICALITY_CRITICAL: u32 = 1;
 /// A call to be shed first.
 pub const TG_CRITICALITY_SHEDDABLE: u32 = 2;
-
-/// The guard has no breaker.
-pub const TG_BREAKER_DISABLED: u32 = 0;
-/// The breaker lets pass.
-pub const TG_BREAKER_CLOSED: u32 = 1;
-/// The breaker refuses.
-pub const TG_BREAKER_OPEN: u32 = 2;
-/// The breaker lets probes pass.
-pub const TG_BREAKER_HALF_OPEN: u32 = 3;
 
 /// A named protected resource.
 pub struct tg_guard {
@@ -148,8 +140,8 @@ pub struct tg_guard_stats {
     pub latency_p90: f64,
     /// See latency_p50.
     pub latency_p99: f64,
-    /// How often the breaker went to each state, by TG_BREAKER_* (the first is unused).
-    pub breaker_transitions: [u64; 4],
+    /// How often the breaker went to each state, by TG_BREAKER_*.
+    pub breaker_transitions: [u64; 8],
     /// Zeros.
     pub reserved: [u8; 32],
 }
@@ -326,7 +318,7 @@ unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
 
 /// # Safety
 /// As [`guard_of`].
-unsafe fn alive(guard: *const tg_guard) -> Result<&'static Guard, Error> {
+pub unsafe fn alive(guard: *const tg_guard) -> Result<&'static Guard, Error> {
     // SAFETY: by contract.
     let guard = unsafe { reference("guard", guard.cast::<Guard>()) }?;
     if guard.is_alive() { Ok(guard) } else { Err(Error::new(tidegate_core::ErrorKind::Closed, "the guard is gone")) }
@@ -393,17 +385,10 @@ pub unsafe extern "C" fn tg_guard_stats_read(guard: *const tg_guard, stats: *mut
 
 fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
     let quantile = |q| from.latency.quantile(q).unwrap_or(0.0);
-    to.breaker = match from.breaker {
-        None => TG_BREAKER_DISABLED,
-        Some(State::Closed) => TG_BREAKER_CLOSED,
-        Some(State::Open) => TG_BREAKER_OPEN,
-        Some(State::HalfOpen) => TG_BREAKER_HALF_OPEN,
-        // The ABI has three: what lets pass is told as closed, what refuses as open.
-        Some(State::Recovering | State::ForcedClosed | State::Disabled) => TG_BREAKER_CLOSED,
-        Some(State::ForcedOpen) => TG_BREAKER_OPEN,
-    };
-    let [closed, open, half_open] = from.breaker_transitions;
-    to.breaker_transitions = [0, closed, open, half_open];
+    to.breaker = from.breaker.map_or(TG_BREAKER_DISABLED, number_of);
+    for state in State::ALL {
+        to.breaker_transitions[number_of(state) as usize] = from.breaker_transitions[state as usize];
+    }
     (to.inflight, to.limit) = (from.inflight, from.limit);
     (to.calls, to.rejected, to.shadow_rejected) = (from.calls, from.rejected, from.shadow_rejected);
     (to.expired, to.misused_exits) = (from.expired, from.misused_exits);

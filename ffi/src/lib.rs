@@ -4,6 +4,7 @@
 #![allow(non_camel_case_types)]
 #![allow(clippy::missing_safety_doc, reason = "the header's top says once what callers owe every function")]
 
+pub mod breaker;
 pub mod clock;
 pub mod guard;
 pub mod instrument;

@@ -10,7 +10,7 @@ OUTCOMES = ["success", "failure", "timeout", "overloaded", "cancelled", "ignored
 MOST_VALUES = 50
 FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "timeout_ns", "retry_after_ns", "outcome",
           "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
-          "n", "value", "expect"}
+          "n", "value", "expect", "state"}
 
 
 def line(*fields):
@@ -52,6 +52,7 @@ OPS = {
     "record": record,
     "quantile": lambda s: line("quantile", s["histogram"], s["q"], s["expect"], s.get("rel")),
     "count": count,
+    "set_breaker": lambda s: line("set_breaker", s["guard"], s["state"], s.get("expect")),
 }
 
 

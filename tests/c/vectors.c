@@ -93,11 +93,20 @@ static tg_outcome outcome_named(const char *name) {
 /* exit <permit> <outcome> <expect> */
 static void op_exit(void) { expect_status(tg_guard_exit(permit_named(fields[1]), outcome_named(fields[2])), 3); }
 
+static const char *const breakers[] = { "disabled",   "closed",      "open",         "half_open",
+                                        "recovering", "forced_open", "forced_closed" };
+
+/* set_breaker <guard> <state> <expect> */
+static void op_set_breaker(void) {
+  uint32_t state = 0;
+  while (state < 7 && strcmp(breakers[state], fields[2]) != 0) state++;
+  expect_status(tg_guard_set_breaker(guard_of(rt, fields[1]), state), 3);
+}
+
 /* stats <guard> <breaker> <inflight> <limit> <calls by outcome>... */
 static void op_stats(void) {
-  static const char *const breakers[] = { "disabled", "closed", "open", "half_open" };
   tg_guard_stats stats = stats_of(guard_of(rt, fields[1]));
-  const char *breaker = stats.breaker < 4 ? breakers[stats.breaker] : "?";
+  const char *breaker = stats.breaker < 7 ? breakers[stats.breaker] : "?";
   if (has(2) && strcmp(breaker, fields[2]) != 0) fault("breaker", breaker, fields[2]);
   expect_number("inflight", stats.inflight, 3);
   expect_number("limit", stats.limit, 4);
@@ -146,7 +155,7 @@ static void op_step(void) { snprintf(step, sizeof step, "%s", fields[1]); }
 static const struct { const char *name; void (*run)(void); } ops[] = {
   { "open", op_open },   { "end", op_end },     { "step", op_step },     { "guard", op_guard },       { "at", op_at },
   { "rules", op_rules }, { "enter", op_enter }, { "exit", op_exit },     { "stats", op_stats },       { "record", op_record },
-  { "count", op_count }, { "quantile", op_quantile },
+  { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
 };
 
 static void run(char *line) {

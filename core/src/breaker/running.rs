@@ -54,6 +54,16 @@ impl Slow {
         Slow { reciprocal: (u128::from(u64::MAX) / u128::from(width) + 1) as u64, turn: turn & 3 }
     }
 
+    /// The rule's numbers as plain words.
+    pub fn words(&self) -> [u64; 2] {
+        [self.reciprocal, self.turn]
+    }
+
+    /// The rule of such words.
+    pub fn of([reciprocal, turn]: [u64; 2]) -> Slow {
+        Slow { reciprocal, turn: turn & 3 }
+    }
+
     fn epoch(&self, now: u64) -> u64 {
         ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & EPOCH_MASK
     }

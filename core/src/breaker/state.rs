@@ -56,6 +56,19 @@ impl State {
         State::Disabled,
     ];
 
+    /// The name used in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::HalfOpen => "half_open",
+            State::Recovering => "recovering",
+            State::ForcedOpen => "forced_open",
+            State::ForcedClosed => "forced_closed",
+            State::Disabled => "disabled",
+        }
+    }
+
     /// Whether an operator put it there, so that only a reset ends it.
     pub fn is_forced(self) -> bool {
         matches!(self, State::ForcedOpen | State::ForcedClosed | State::Disabled)

@@ -2,19 +2,22 @@
 
 use super::cell::{RUN, SECOND, WINDOW};
 use super::enter::shadowed;
-use super::extra::{RUNNING, RUNNING_SEEN, Further};
+use super::extra::{Further, RUNNING, RUNNING_SEEN};
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
 use super::permit::{JUDGED, Marks, PROBE};
 use super::turned_away::Ended;
 use super::{Outcome, Stage};
+use crate::breaker::consecutive;
 use crate::breaker::last_calls::LastCalls;
 use crate::breaker::running::{self, Running, Start};
 use crate::breaker::state::{self, Admission, ProbeEnd, Reason};
+use crate::breaker::transition::Forced;
 use crate::breaker::window::{self, BAD, GOOD, Place, SLOW, Sum, Verdict};
-use crate::breaker::consecutive;
+use crate::error;
 use crate::rules::Mode;
+use crate::runtime::Local;
 use crate::slot::lane::{Count, Run, each_run};
 use std::sync::atomic::{Ordering::*, fence};
 
@@ -144,26 +147,29 @@ impl Guard {
     #[cold]
     fn judge_window(&'static self, facts: &Facts, breaker: u64, place: Place, now: u64) {
         let (watch, generation) = (&self.cell().hot.watch, state::generation_of(breaker));
-        let (mut threshold, mut sum) = (facts.numbers().threshold(), Sum::default());
-        match facts.further() {
-            Some(further) => {
-                if let Some(slow) = further.slow() {
-                    (threshold.slow_ratio, threshold.slow_min_calls) = (slow.ratio, threshold.min_calls);
-                }
-                sum = match further.last_calls(&self.view) {
-                    Some(calls) => calls.sum(generation),
-                    None => self.sum_of_window(place),
-                };
-                sum = sum.with_running(self.slow_running(&further, now));
-            }
-            None => sum = self.sum_of_window(place),
-        }
-        match threshold.judge(sum) {
+        let verdict = match facts.further() {
+            Some(further) => self.judge_all(facts, &further, generation, place, now),
+            None => facts.numbers().threshold().judge(self.sum_of_window(place)),
+        };
+        match verdict {
             Verdict::Bad(reason) => self.trip(generation, reason, now),
             Verdict::Undecided => watch.store(generation + 1, Relaxed),
             Verdict::Good if watch.load(Relaxed) != 0 => watch.store(0, Relaxed),
             Verdict::Good => {}
         }
+    }
+
+    /// The verdict where slow calls count, or the last so many calls are the window.
+    fn judge_all(&self, facts: &Facts, further: &Further<'_>, generation: u64, place: Place, now: u64) -> Verdict {
+        let mut threshold = facts.numbers().threshold();
+        if let Some(slow) = further.slow() {
+            (threshold.slow_ratio, threshold.slow_min_calls) = (slow.ratio, threshold.min_calls);
+        }
+        let sum = match further.last_calls(&self.view) {
+            Some(calls) => calls.sum(generation),
+            None => self.sum_of_window(place),
+        };
+        threshold.judge(sum.with_running(self.slow_running(further, now)))
     }
 
     /// The slots' windows, summed. The fence puts our own count before the sum, so that of two calls that end at once at
@@ -210,8 +216,8 @@ impl Guard {
     }
 
     /// Takes it off again.
-    pub(super) fn end_running(&self, further: &Further<'_>, number: u32) {
-        if let (true, Some(second)) = (number != 0, further.second) {
+    pub(super) fn end_running(&self, local: &Local, number: u32) {
+        if let Some(second) = self.second(local) {
             running::exit(second, RUNNING, Start::of(number));
         }
     }
@@ -227,7 +233,7 @@ impl Guard {
     ///
     /// # Errors
     /// The guard is gone.
-    pub fn force_breaker(&'static self, forced: state::Forced) -> crate::error::Result<()> {
+    pub fn force_breaker(&'static self, forced: Forced) -> error::Result<()> {
         self.alive()?;
         self.note(state::force(&self.cell().hot.breaker, forced, self.now()));
         Ok(())
@@ -237,7 +243,7 @@ impl Guard {
     ///
     /// # Errors
     /// The guard is gone.
-    pub fn reset_breaker(&'static self) -> crate::error::Result<()> {
+    pub fn reset_breaker(&'static self) -> error::Result<()> {
         self.alive()?;
         self.note(state::reset(&self.cell().hot.breaker, self.now()));
         self.cell().hot.watch.store(0, Relaxed);

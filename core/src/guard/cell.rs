@@ -1,11 +1,10 @@
 //! A guard's cell: what all its callers share, and the words that it has in each slot's lane.
 
-use crate::breaker::state::Change;
 use crate::breaker::window;
 use crate::metrics::histogram;
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// The most rate limits of one guard.
 pub const MAX_RATES: usize = 4;
@@ -17,24 +16,16 @@ pub struct GuardCell {
     pub cell: Cell,
     /// What decisions are made on.
     pub hot: Hot,
-    /// How often the breaker went to each state (closed, open, half-open).
-    pub transitions: [AtomicU64; 3],
+    /// How often the breaker went to each state, as [`crate::breaker::state::State::ALL`] has them.
+    pub transitions: [AtomicU64; 7],
     /// Place of the state of further disciplines ([`super::extra`]); 0: it has none yet.
     pub extra: AtomicU32,
+    /// Place of the second run in the lanes; 0: it has none yet.
+    pub second: AtomicU32,
 }
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for GuardCell {}
-
-impl GuardCell {
-    /// Counts a change of the breaker's state, if there was one.
-    pub fn note(&self, change: Option<Change>) {
-        let Some(change) = change.filter(|change| change.from != change.to) else { return };
-        if let Some(count) = self.transitions.get(change.to as usize) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-}
 
 /// The words that decisions are made on. Those that every call writes are on one line, those that most calls only read on
 /// another, so that two processors may keep the second.
@@ -52,6 +43,9 @@ pub struct Hot {
     /// The breaker generation + 1 in which too few calls were bad enough, so that every exit judges; or 0.
     pub watch: AtomicU64,
 }
+
+/// Words of a guard's second run: a page, but for one word, so that it is not taken for a first one.
+pub const SECOND: usize = 63;
 
 /// Words of a guard's run: a page.
 pub const RUN: usize = 64;

@@ -150,9 +150,10 @@ impl Guard {
     pub(super) fn look_up<T>(&'static self, then: impl FnOnce(&Facts, Run<'static>) -> T) -> T {
         let local = current(self.shared);
         let run = local.run(self.place, RUN, &self.cell().cell.generation, self.generation);
+        let second = self.second(local);
         match run.own() {
-            Some(own) => then(local.known(self.known_at).learn(self, own, local.token), run),
-            None => then(&Facts::of(self, local.token), run),
+            Some(own) => then(local.known(self.known_at).learn(self, own, second, local.token), run),
+            None => then(&Facts::of(self, second, local.token), run),
         }
     }
 

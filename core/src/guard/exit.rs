@@ -2,9 +2,10 @@
 
 use super::cell::{CALLS, LATENCY, MISUSED, RUN};
 use super::concurrency_stage::{give_place_back, give_place_back_alone};
+use super::extra::Further;
 use super::handle::Guard;
 use super::known::{Facts, Known};
-use super::permit::{FOLLOWED, JUDGED, PROBE, Permit, PermitState};
+use super::permit::{FOLLOWED, JUDGED, MORE, PROBE, Permit, PermitState};
 use super::turned_away::record_of;
 use super::{Outcome, cell};
 use crate::clock::ticks;
@@ -102,7 +103,7 @@ impl Guard {
         permit: &mut Permit,
         outcome: Outcome,
     ) -> Result<(), ErrorKind> {
-        if permit.marks.has(PROBE | FOLLOWED) || !give_place_back_alone(self, run, permit.epoch) {
+        if permit.marks.has(PROBE | FOLLOWED | MORE) || !give_place_back_alone(self, run, permit.epoch) {
             return self.exit_any(facts, run.into(), now, permit, outcome);
         }
         self.count_end(facts, run, permit, now, permit.start_ns, outcome);
@@ -128,7 +129,13 @@ impl Guard {
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));
         }
-        self.count_end(facts, run, permit, now, started, outcome);
+        if permit.running != 0 {
+            self.end_running(current(self.shared), permit.running);
+        }
+        match facts.further() {
+            Some(further) => self.count_whole_end(facts, &further, run, permit, now, started, outcome),
+            None => self.count_end(facts, run, permit, now, started, outcome),
+        }
         match held {
             true => Ok(()),
             // A runtime that was closed meanwhile reads as zeros.
@@ -148,13 +155,34 @@ impl Guard {
         started: u64,
         outcome: Outcome,
     ) {
-        let judged = permit.marks.has(JUDGED) && !permit.marks.has(PROBE) && facts.flags().has_breaker();
-        if judged && outcome.is_judged() {
+        if judges(facts, permit, outcome) {
             self.tell_breaker(facts, run, permit.breaker, outcome, now);
         }
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
             histogram::record_ns(&self.view, run, LATENCY, now.saturating_sub(started), &facts.latency);
+        }
+    }
+
+    /// The same of a guard with further disciplines.
+    #[expect(clippy::too_many_arguments, reason = "what is known of the call is in registers")]
+    fn count_whole_end(
+        &'static self,
+        facts: &Facts,
+        further: &Further<'_>,
+        run: Run<'static>,
+        permit: &Permit,
+        now: u64,
+        started: u64,
+        outcome: Outcome,
+    ) {
+        let duration = now.saturating_sub(started);
+        if judges(facts, permit, outcome) {
+            self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now);
+        }
+        run.add(CALLS + outcome as usize, 1);
+        if outcome != Outcome::Cancelled {
+            histogram::record_ns(&self.view, run, LATENCY, duration, &facts.latency);
         }
     }
 
@@ -164,6 +192,13 @@ impl Guard {
             self.tell_policy(observer, &record_of(permit), outcome as u8, duration);
         }
     }
+}
+
+/// Whether the breaker judges by this end.
+#[inline(always)]
+fn judges(facts: &Facts, permit: &Permit, outcome: Outcome) -> bool {
+    let judged = permit.marks.has(JUDGED) && !permit.marks.has(PROBE) && facts.flags().has_breaker();
+    judged && outcome.is_judged()
 }
 
 const _: () = assert!(cell::CALLS + Outcome::ALL.len() == cell::REJECTED);

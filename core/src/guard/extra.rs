@@ -65,8 +65,8 @@ pub struct SlowCalls {
 impl Further<'_> {
     /// The breaker's slow calls, if it looks at them.
     pub fn slow(&self) -> Option<SlowCalls> {
-        let [ratio, over_ns, turn] = self.numbers.slow();
-        (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::new(over_ns, turn) })
+        let [ratio, over_ns, reciprocal, turn] = self.numbers.slow();
+        (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::of([reciprocal, turn]) })
     }
 
     /// The words of a table, if the numbers have it.

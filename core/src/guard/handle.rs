@@ -1,14 +1,16 @@
 //! A process's handle to a guard: resolved once, never unmapped.
 
-use super::cell::GuardCell;
-use super::extra::Extra;
+use super::cell::{GuardCell, SECOND};
+use super::extra::State;
 use super::known::{Facts, Known, known_at};
-use super::numbers::{Block, NO_RULES};
+use super::numbers::{Block, ExtraBlock, NO_RULES};
 use super::policy_stage::Bound;
+use super::watch::Watchers;
+use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Local, Shared, latest};
 use crate::segment::View;
 use crate::segment::directory::Found;
-use crate::slot::lane::RunPlace;
+use crate::slot::lane::{Run, RunPlace};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::*};
 
@@ -29,6 +31,7 @@ pub struct Guard {
     /// The policy that the rules bind, as last looked up.
     pub(super) bound: AtomicPtr<Bound>,
     pub(super) bound_key: AtomicU64,
+    pub(super) watchers: Watchers,
     found: Found,
 }
 
@@ -52,6 +55,7 @@ impl Guard {
             mark: AtomicU64::new(LIVE),
             bound: AtomicPtr::new(null_mut()),
             bound_key: AtomicU64::new(0),
+            watchers: Watchers::default(),
             found,
         })))
     }
@@ -113,10 +117,29 @@ impl Guard {
     }
 
     /// Its further disciplines by these numbers, if it has any.
-    pub(super) fn extra(&'static self, numbers: &Block) -> Option<Extra<'static>> {
+    pub(super) fn extra(&'static self, numbers: &Block) -> Option<(&'static ExtraBlock, &'static State)> {
         let numbers = self.view.at(numbers.extra())?;
-        let state = self.view.at(self.cell().extra.load(Acquire))?;
-        Some(Extra { numbers, state })
+        Some((numbers, self.view.at(self.cell().extra.load(Acquire))?))
+    }
+
+    /// Place of its second run.
+    pub(super) fn second_place(&self) -> RunPlace {
+        RunPlace(self.cell().second.load(Relaxed))
+    }
+
+    /// Its second run in a thread's lane, if it has one.
+    pub(super) fn second<'a>(&self, local: &'a Local) -> Option<Run<'a>> {
+        let place = self.second_place();
+        (place.0 != 0).then(|| local.run(place, SECOND, &self.cell().cell.generation, self.generation))
+    }
+
+    /// Whether the guard stands, as a result.
+    pub(super) fn alive(&self) -> Result<()> {
+        if self.is_alive() {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Closed, "the runtime was closed or the guard retired"))
+        }
     }
 
     /// Now, in ns.
@@ -131,12 +154,12 @@ impl Guard {
     }
 
     /// Takes the guard out of the segment; its room is used again. **Cold.** Calls in flight exit as `Closed`.
-    pub fn retire(&self) -> crate::error::Result<()> {
+    pub fn retire(&self) -> Result<()> {
         self.shared.retire_guard(self)
     }
 
     /// The guard's name. **Cold.**
-    pub fn name(&self) -> crate::error::Result<String> {
+    pub fn name(&self) -> Result<String> {
         self.shared.guard_name(self)
     }
 }

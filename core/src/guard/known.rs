@@ -4,15 +4,16 @@
 //! retired count the segment's `changes` up, and every call looks at that one word.
 
 use super::cell::{LATENCY, RUN};
+use super::extra::Further;
 use super::handle::Guard;
 use super::numbers::{Block, Flags, NO_RULES};
-use super::permit::{self, JUDGED, Marks};
+use super::permit::{self, JUDGED, MORE, Marks};
 use crate::breaker::window::LastBucket;
 use crate::concurrency::fixed::MAX_LIMIT;
 use crate::metrics::histogram::Remembered;
 use crate::rate::token_bucket::One;
 use crate::rules::Mode;
-use crate::slot::lane::Own;
+use crate::slot::lane::{Own, Run};
 use std::cell::Cell;
 use std::ptr::{from_ref, null};
 use std::sync::atomic::AtomicU64;
@@ -49,6 +50,8 @@ pub(super) struct Facts {
     /// The first rate limit.
     rate: Cell<One>,
     window: Cell<u64>,
+    /// What else the guard has.
+    further: Cell<Option<Further<'static>>>,
     /// Where its window was counted in last.
     pub(super) bucket: LastBucket,
     /// Where its durations are counted.
@@ -76,11 +79,17 @@ impl Known {
     }
 
     /// Learns what there is to know. The run is the thread's own.
-    pub(super) fn learn(&self, guard: &'static Guard, run: Own<'static, RUN>, token: u64) -> &Facts {
+    pub(super) fn learn(
+        &self,
+        guard: &'static Guard,
+        run: Own<'static, RUN>,
+        second: Option<Run<'static>>,
+        token: u64,
+    ) -> &Facts {
         // A signal handler that calls in between finds nobody's memory, and learns it for itself.
         self.guard.set(null());
         self.run.set(run);
-        self.facts.learn(guard, token);
+        self.facts.learn(guard, second, token);
         self.facts.latency.learn(&guard.view, run, LATENCY);
         self.guard.set(from_ref(guard));
         &self.facts
@@ -122,19 +131,20 @@ impl Facts {
             marks: Cell::new(Marks::of(0)),
             rate: Cell::new(One::NEVER),
             window: Cell::new(0),
+            further: Cell::new(None),
             bucket: LastBucket::first(),
             latency: Remembered::nothing(),
         }
     }
 
     /// All that is known of a guard by a thread that may not keep it.
-    pub(super) fn of(guard: &'static Guard, token: u64) -> Facts {
+    pub(super) fn of(guard: &'static Guard, second: Option<Run<'static>>, token: u64) -> Facts {
         let facts = Facts::none();
-        facts.learn(guard, token);
+        facts.learn(guard, second, token);
         facts
     }
 
-    fn learn(&self, guard: &'static Guard, token: u64) {
+    fn learn(&self, guard: &'static Guard, second: Option<Run<'static>>, token: u64) {
         // First of all, so that what changes while the rest is read voids it.
         self.changes.set(Some(guard.changes()).filter(|&changes| changes != 0).unwrap_or(NEVER));
         let numbers = guard.numbers();
@@ -148,9 +158,13 @@ impl Facts {
         self.elaborate.set(u64::from(!numbers.are_plain() || numbers.hold().passes()));
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
-        self.marks.set(Marks::of(guard.known_at).with(if flags.has_breaker() { JUDGED } else { 0 }));
+        let mark = |has, mark| if has { mark } else { 0 };
+        let marks = mark(flags.has_breaker(), JUDGED) | mark(numbers.extra() != 0, MORE);
+        self.marks.set(Marks::of(guard.known_at).with(marks));
         self.rate.set(numbers.rate(0).bucket().one());
         self.window.set(numbers.window());
+        let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
+        self.further.set(further);
     }
 
     /// The changes of the segment up to which it holds.
@@ -225,6 +239,12 @@ impl Facts {
     #[inline(always)]
     pub(super) fn rate(&self) -> One {
         self.rate.get()
+    }
+
+    /// What else the guard has.
+    #[inline(always)]
+    pub(super) fn further(&self) -> Option<Further<'static>> {
+        self.further.get()
     }
 
     /// The reciprocal of the breaker's window.

@@ -18,6 +18,7 @@ pub mod recount;
 pub mod stats;
 mod taken;
 mod turned_away;
+pub mod watch;
 
 pub(crate) use turned_away::bring_word_over;
 

@@ -37,7 +37,9 @@ pub struct Permit {
     pub(super) reason: u32,
     pub(super) route: u32,
     pub(super) followed: Followed,
-    pub(super) spare: [u64; 2],
+    /// Of a call that is counted among those that are running: when it started, as the breaker says it; 0: it is not.
+    pub(super) running: u32,
+    pub(super) spare: [u32; 3],
 }
 
 /// What a policy's observer is told at the end. It means something where the marks say [`FOLLOWED`].
@@ -56,7 +58,7 @@ const _: () = assert!(size_of::<Permit>() == 128);
 unsafe impl Send for Permit {}
 
 /// What is short, in one word: where threads remember the guard (16 bits) | stage that refused (8) | criticality (8) |
-/// [`JUDGED`], [`PROBE`], [`FOLLOWED`].
+/// [`JUDGED`], [`PROBE`], [`FOLLOWED`], [`MORE`].
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
@@ -69,6 +71,8 @@ pub(super) const JUDGED: u64 = 1 << 32;
 pub(super) const PROBE: u64 = 1 << 33;
 /// A policy was asked, and what it said is in the permit.
 pub(super) const FOLLOWED: u64 = 1 << 34;
+/// The guard has further disciplines, which hear of the call's end.
+pub(super) const MORE: u64 = 1 << 35;
 
 impl Marks {
     /// Of a call on a guard that threads remember there.
@@ -162,12 +166,12 @@ impl Permit {
 
     /// How often this enter has begun again, on a permit that is not sealed yet.
     pub(super) fn again_count(&self) -> u64 {
-        if self.seal == AGAIN { self.spare[0] } else { 0 }
+        if self.seal == AGAIN { u64::from(self.spare[0]) } else { 0 }
     }
 
     /// Notes that it begins again.
     pub(super) fn count_again(&mut self, tries: u64) {
-        (self.seal, self.spare[0]) = (AGAIN, tries);
+        (self.seal, self.spare[0]) = (AGAIN, tries as u32);
     }
 
     /// Seals the permit in a state.

@@ -4,7 +4,9 @@
 //! mark the dead process's share is simply taken off. With one, nobody can tell whether the change of the shared
 //! word landed, so it is made anew from the words of the living.
 
-use super::cell::{GuardCell, HELD, RUN};
+use super::cell::{GuardCell, HELD, RUN, SECOND};
+use super::extra::RUNNING;
+use crate::breaker::running;
 use crate::concurrency::fixed::{Held, PENDING};
 use crate::segment::Segment;
 use crate::segment::directory::{Directory, Found, Kind};
@@ -47,6 +49,12 @@ fn give_back_share(segment: &Segment, found: Found, dead: &[usize]) {
     each_held(segment, found, guard, |slot, held| {
         if dead.contains(&slot) {
             held.store(0, Release);
+        }
+    });
+    let second = RunPlace(guard.second.load(Relaxed));
+    each_run(segment, second, SECOND, found.generation, |slot, run| {
+        if dead.contains(&slot) {
+            run[RUNNING..RUNNING + running::WORDS].iter().for_each(|word| word.store(0, Release));
         }
     });
 }

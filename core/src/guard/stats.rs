@@ -5,7 +5,7 @@ use super::handle::Guard;
 use super::numbers::Block;
 use crate::breaker::state::{Breaker, State};
 use crate::concurrency::fixed::Held;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::metrics::histogram::Histogram;
 use crate::rules::Mode;
 use crate::segment::Segment;
@@ -19,8 +19,8 @@ use std::sync::atomic::Ordering::*;
 pub struct GuardStats {
     /// The breaker's state; None: no breaker.
     pub breaker: Option<State>,
-    /// How often the breaker went to each state (closed, open, half-open).
-    pub breaker_transitions: [u64; 3],
+    /// How often the breaker went to each state, as [`State::ALL`] has them.
+    pub breaker_transitions: [u64; 7],
     /// Calls in flight.
     pub inflight: u64,
     /// The concurrency limit; 0: none.
@@ -44,9 +44,7 @@ pub struct GuardStats {
 impl Guard {
     /// The guard's figures.
     pub fn stats(&self) -> Result<GuardStats> {
-        if !self.is_alive() {
-            return Err(Error::new(ErrorKind::Closed, "the runtime was closed or the guard retired"));
-        }
+        self.alive()?;
         Ok(read(self.shared.segment(), self.found(), self.cell(), self.numbers()))
     }
 }

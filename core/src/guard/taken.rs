@@ -90,6 +90,9 @@ impl<'a> Taken<'a> {
             return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
         }
         self.write(permit);
+        if let Some(further) = self.facts.further() {
+            permit.running = self.guard.begin_running(&further, self.now);
+        }
         Ok(())
     }
 
@@ -100,7 +103,7 @@ impl<'a> Taken<'a> {
         (permit.guard, permit.token, permit.start_ns) = (self.guard, facts.token(), self.now);
         (permit.marks, permit.epoch, permit.breaker) = (self.marks, self.place.unwrap_or(0), self.breaker);
         (permit.deadline_ns, permit.wait_ns, permit.route) = (self.deadline_ns, go.wait_ns, go.route);
-        (permit.retry_after_ns, permit.reason) = (0, 0);
+        (permit.retry_after_ns, permit.reason, permit.running) = (0, 0, 0);
         permit.seal = seal_in(PermitState::Held, facts.seal(), self.now);
     }
 }

@@ -23,11 +23,16 @@ pub trait Watcher: Send + Sync {
 #[derive(Default)]
 pub(super) struct Watchers {
     last_id: AtomicU64,
-    all: PerProcess<Mutex<Vec<(u64, Arc<dyn Watcher>)>>>,
+    all: PerProcess<Mutex<Vec<Watch>>>,
+}
+
+struct Watch {
+    id: u64,
+    watcher: Arc<dyn Watcher>,
 }
 
 impl Watchers {
-    fn locked<T>(&self, then: impl FnOnce(&mut Vec<(u64, Arc<dyn Watcher>)>) -> T) -> Result<T> {
+    fn locked<T>(&self, then: impl FnOnce(&mut Vec<Watch>) -> T) -> Result<T> {
         let all = self.all.get().unwrap_or_else(|| self.all.put(Mutex::default()));
         let busy = || Error::new(ErrorKind::Busy, "the list of watchers is in use");
         all.try_lock_for(Duration::from_secs(2)).map(|mut all| then(&mut all)).ok_or_else(busy)
@@ -35,7 +40,7 @@ impl Watchers {
 
     fn everyone(&self) -> Vec<Arc<dyn Watcher>> {
         let all = self.all.get().and_then(|all| all.try_lock_for(Duration::from_secs(2)));
-        all.map_or_else(Vec::new, |all| all.iter().map(|(_, watcher)| watcher.clone()).collect())
+        all.map_or_else(Vec::new, |all| all.iter().map(|watch| watch.watcher.clone()).collect())
     }
 }
 
@@ -46,15 +51,13 @@ impl Guard {
     /// # Errors
     /// The guard is gone, or has 64 watchers.
     pub fn watch(&'static self, watcher: Arc<dyn Watcher>) -> Result<u64> {
-        if !self.is_alive() {
-            return Err(Error::new(ErrorKind::Closed, "the guard is gone"));
-        }
+        self.alive()?;
         let id = self.watchers.last_id.fetch_add(1, Relaxed) + 1;
         self.watchers.locked(|all| {
             if all.len() >= MAX_WATCHERS {
                 return Err(Error::new(ErrorKind::Full, format!("a guard has at most {MAX_WATCHERS} watchers")));
             }
-            all.push((id, watcher));
+            all.push(Watch { id, watcher });
             Ok(id)
         })?
     }
@@ -66,7 +69,7 @@ impl Guard {
     /// There is no such watch.
     pub fn unwatch(&self, id: u64) -> Result<()> {
         let gone = self.watchers.locked(|all| {
-            let at = all.iter().position(|(other, _)| *other == id)?;
+            let at = all.iter().position(|watch| watch.id == id)?;
             Some(all.swap_remove(at))
         })?;
         // The watcher is dropped here, not under the lock.

@@ -8,6 +8,7 @@ use crate::guard::extra::STATE_BYTES;
 use crate::guard::numbers::{self, Block, Compiled, EXTRA_BYTES, Extra, ExtraBlock, Numbers, compile};
 use crate::segment::Offset;
 use crate::segment::directory::Directory;
+use crate::slot::lane::{PAGE_WORDS, new_place};
 use std::sync::atomic::Ordering::*;
 
 impl Shared {
@@ -20,7 +21,10 @@ impl Shared {
         if block.extra() == 0 || guard.extra.load(Relaxed) != 0 {
             return true;
         }
+        // Lanes may be full: then nothing is counted there, and the rest goes on.
+        let second = new_place(segment, PAGE_WORDS).map_or(0, |place| place.0);
         let Some(state) = segment.alloc(STATE_BYTES) else { return false };
+        guard.second.store(second, Relaxed);
         guard.extra.store(state, Release);
         true
     }
@@ -41,7 +45,7 @@ impl Shared {
         if let Some(old) = old.filter(|&at| at != 0 && same_policy && compiled.says_the_same_as(&before)) {
             return Ok(Some(old));
         }
-        Ok(self.new_block(compiled, policy))
+        Ok(self.new_block(compiled, &before.extra, policy))
     }
 
     /// What the block at a place says.
@@ -52,24 +56,29 @@ impl Shared {
         Compiled { numbers, extra }
     }
 
-    fn new_block(&self, compiled: Compiled, policy: &str) -> Option<Offset> {
+    fn new_block(&self, mut compiled: Compiled, before: &Extra, policy: &str) -> Option<Offset> {
         let segment = self.segment();
-        let at = segment.alloc(numbers::BYTES)?;
-        match self.furnish(compiled, policy) {
-            Some(numbers) => {
-                let tag = segment.header().last_tag.fetch_add(1, AcqRel) + 1;
-                segment.at::<Block>(at)?.write(&numbers, tag);
-                Some(at)
-            }
-            None => {
-                segment.free(at, numbers::BYTES);
-                None
-            }
+        if !self.place_tables(&mut compiled.extra, before) {
+            return None;
         }
+        let placed = segment.alloc(numbers::BYTES).and_then(|at| {
+            let numbers = self.furnish(&compiled, policy);
+            if numbers.is_none() {
+                segment.free(at, numbers::BYTES);
+            }
+            numbers.map(|numbers| (at, numbers))
+        });
+        let Some((at, numbers)) = placed else {
+            self.give_back_tables(&compiled.extra, &[*before]);
+            return None;
+        };
+        let tag = segment.header().last_tag.fetch_add(1, AcqRel) + 1;
+        segment.at::<Block>(at)?.write(&numbers, tag);
+        Some(at)
     }
 
     /// The numbers with places for what stands beside them.
-    fn furnish(&self, compiled: Compiled, policy: &str) -> Option<Numbers> {
+    fn furnish(&self, compiled: &Compiled, policy: &str) -> Option<Numbers> {
         let mut numbers = Numbers { policy: (0, 0), extra: 0, ..compiled.numbers };
         if !policy.is_empty() {
             numbers.policy = (Directory(self.segment()).store_bytes(policy.as_bytes())?.into(), policy.len() as u64);
@@ -85,11 +94,20 @@ impl Shared {
         Some(numbers)
     }
 
-    pub(super) fn free_block(&self, at: Offset) {
+    /// The blocks that a guard's cell refers to.
+    pub(super) fn blocks_of(&self, cell: Offset) -> [Offset; 2] {
+        let cell = Directory(self.segment()).cell(cell);
+        cell.map_or([0; 2], |cell| cell.words.each_ref().map(|word| word.load(Acquire) as Offset))
+    }
+
+    /// Frees a block, and the tables that it has and none of the blocks in `kept`.
+    pub(super) fn free_block(&self, at: Offset, kept: &[Offset]) {
         if let Some(block) = self.segment().at::<Block>(at) {
-            let numbers = block.read();
+            let gone = self.compiled_at(at);
+            let kept: Vec<Extra> = kept.iter().map(|&at| self.compiled_at(at).extra).collect();
             block.void();
-            self.free_beside(&numbers);
+            self.give_back_tables(&gone.extra, &kept);
+            self.free_beside(&gone.numbers);
             self.segment().free(at, numbers::BYTES);
         }
     }

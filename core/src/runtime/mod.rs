@@ -7,6 +7,7 @@ mod per_process;
 mod publish;
 mod resolve;
 mod shared;
+mod tables;
 mod word_of_thread;
 
 use crate::clock::{Clock, ClockSource};
@@ -20,6 +21,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub(crate) use local::{Local, current, latest};
+pub(crate) use per_process::PerProcess;
 pub(crate) use shared::Shared;
 
 pub use publish::check_rules;

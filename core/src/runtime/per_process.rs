@@ -10,6 +10,12 @@ pub struct PerProcess<T> {
     now: AtomicPtr<(u64, T)>,
 }
 
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        PerProcess::new()
+    }
+}
+
 impl<T> PerProcess<T> {
     pub const fn new() -> Self {
         PerProcess { now: AtomicPtr::new(null_mut()) }

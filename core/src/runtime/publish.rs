@@ -70,7 +70,7 @@ impl Shared {
         header.rules_turn.store(turn + 1, Release);
         header.changes.fetch_add(1, AcqRel);
         staged.iter().for_each(|(found, block)| self.bring_words_over(found, *block, now));
-        replaced.into_iter().for_each(|block| self.free_block(block));
+        replaced.into_iter().for_each(|(cell, block)| self.free_block(block, &self.blocks_of(cell)));
         if old_text != 0 {
             segment.free(old_text, old_len as usize);
         }
@@ -87,14 +87,14 @@ impl Shared {
             guards.push((found, directory.name(cell), cell.words[side].load(Acquire) as Offset));
         });
         let mut staged: Vec<(Found, Offset)> = Vec::with_capacity(guards.len());
-        let mut made: Vec<Offset> = Vec::new();
+        let mut made: Vec<(Offset, Offset)> = Vec::new();
         for (found, name, old) in guards {
             let block = self.block_for(rules, &name, Some(old), now).and_then(|block| block.ok_or_else(full));
-            made.extend(block.as_ref().ok().filter(|&&block| block != old));
+            made.extend(block.as_ref().ok().filter(|&&block| block != old).map(|&block| (found.at, block)));
             match block.and_then(|block| self.has_room_for_state(found.at, block).then_some(block).ok_or_else(full)) {
                 Ok(block) => staged.push((found, block)),
                 Err(error) => {
-                    made.into_iter().for_each(|block| self.free_block(block));
+                    made.into_iter().for_each(|(cell, block)| self.free_block(block, &self.blocks_of(cell)));
                     return Err(error);
                 }
             }
@@ -102,8 +102,9 @@ impl Shared {
         Ok(staged)
     }
 
-    /// Fills the places that are not in force, and tells which blocks they held that nothing refers to any more.
-    fn stage(&self, staged: &[(Found, Offset)], side: usize) -> Vec<Offset> {
+    /// Fills the places that are not in force, and tells which blocks they held, in which cells, that nothing refers to any
+    /// more.
+    fn stage(&self, staged: &[(Found, Offset)], side: usize) -> Vec<(Offset, Offset)> {
         let directory = Directory(self.segment());
         let mut replaced = Vec::new();
         for (found, block) in staged {
@@ -111,7 +112,7 @@ impl Shared {
             let in_force = cell.words[side ^ 1].load(Acquire) as Offset;
             let before = cell.words[side].swap((*block).into(), AcqRel) as Offset;
             if before != in_force && before != *block {
-                replaced.push(before);
+                replaced.push((found.at, before));
             }
         }
         replaced

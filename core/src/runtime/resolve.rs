@@ -87,7 +87,7 @@ impl Shared {
                 Ok(found)
             }
             None => {
-                self.free_block(block);
+                self.free_block(block, &[]);
                 overflow()
             }
         }
@@ -129,10 +129,10 @@ impl Shared {
         let blocks = cell.words.each_ref().map(|word| word.load(Acquire) as u32);
         if directory.retire(guard.found()) {
             self.segment().header().guards.fetch_sub(1, Relaxed);
-            self.free_block(blocks[0]);
             if blocks[1] != blocks[0] {
-                self.free_block(blocks[1]);
+                self.free_block(blocks[0], &[blocks[1]]);
             }
+            self.free_block(blocks[1], &[]);
         }
         guard.mark_dead();
         drop(locked);

@@ -1,6 +1,6 @@
 //! The first bytes of a segment: what it is, and where its tables stand.
 
-use super::{Offset, SegmentOptions, Shared, UNIT, alloc::Arena};
+use super::{Offset, SegmentOptions, Shared, UNIT, alloc::Arena, alloc::CLASSES};
 use crate::clock::page::ClockPage;
 use crate::error::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 /// "TIDEGATE", as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TIDEGATE");
 /// Version of the header and of the tables that it points to.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 /// Process slots of every segment.
 pub const MAX_PROCESSES: usize = 256;
 /// Kinds of cells that overflow separately.
@@ -74,6 +74,8 @@ pub struct Header {
     pub last_tag: AtomicU64,
     /// Times that a dead process's share was taken back.
     pub reaped: AtomicU64,
+    /// Tables that nobody uses, by size: see [`crate::runtime`].
+    pub spare_tables: [AtomicU32; CLASSES],
     /// The arena behind the tables.
     pub alloc: Arena,
     /// The clock.

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use header::{Header, Layout};
 use map::Map;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::*;
 
 /// Bytes of one unit: offsets count units, so that 32 bits address 256 GiB.

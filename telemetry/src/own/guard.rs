@@ -153,21 +153,19 @@ fn limit(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     }
 }
 
-const STATES: [(State, &str); 3] = [(State::Closed, "closed"), (State::Open, "open"), (State::HalfOpen, "half_open")];
-
 fn breaker(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     let Some(now) = stats.breaker else { return };
-    for (state, name) in STATES {
-        to.put(&[guard, name], u64::from(state == now));
+    for state in State::ALL {
+        to.put(&[guard, state.name()], u64::from(state == now));
     }
 }
 
 /// From 0 on where there is a breaker, so that the first change is seen as a rise.
 fn transitions(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
-    if stats.breaker.is_none() && stats.breaker_transitions == [0; 3] {
+    if stats.breaker.is_none() && stats.breaker_transitions == [0; 7] {
         return;
     }
-    for (state, name) in STATES {
-        to.put(&[guard, name], stats.breaker_transitions[state as usize]);
+    for state in State::ALL {
+        to.put(&[guard, state.name()], stats.breaker_transitions[state as usize]);
     }
 }

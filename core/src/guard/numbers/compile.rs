@@ -1,6 +1,8 @@
 //! From a guard's rules to its numbers.
 
-use super::{Extra, NO_RULES, Numbers, Rate};
+use super::{Extra, LAST_CALLS, NO_RULES, Numbers, Rate};
+use crate::breaker::last_calls::HEAD_WORDS;
+use crate::breaker::running::Slow;
 use crate::breaker::state::Timing;
 use crate::breaker::window::{self, Threshold};
 use crate::concurrency::fixed::Hold;
@@ -8,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::MAX_RATES;
 use crate::rate::token_bucket::Bucket;
 use crate::rules::{BreakerRule, GuardRules, RateAlgorithm, RateRule};
+
+/// The share of calls that a recovering breaker begins with: a sixteenth.
+const FIRST_SHARE: u64 = 1 << 12;
 
 /// A guard's numbers, before they have a place in the segment, so without what stands beside them there.
 #[derive(Clone, Debug)]
@@ -27,13 +32,13 @@ impl Compiled {
     /// Whether both are the same but for places.
     pub fn says_the_same_as(&self, other: &Compiled) -> bool {
         let placed = Numbers { policy: other.numbers.policy, extra: other.numbers.extra, ..self.numbers };
-        placed == other.numbers && self.extra == other.extra
+        placed == other.numbers && self.extra.unplaced() == other.extra.unplaced()
     }
 }
 
 /// Compiles a guard's rules, going on from the numbers that it has.
 pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compiled> {
-    let (extra, before) = (Extra::NONE, &before.numbers);
+    let (mut extra, before_extra, before) = (Extra::NONE, before.extra, &before.numbers);
     let mut numbers = NO_RULES.read();
     numbers.timeout_ns = rules.timeout_ns.unwrap_or(0);
     numbers.max_hold_ns = rules.max_hold_ns.unwrap_or(0);
@@ -52,6 +57,7 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
     }
     if let Some(rule) = &rules.breaker {
         compile_breaker(rule, &mut numbers);
+        compile_rest_of_breaker(rule, &before_extra, &mut extra);
     }
     for (index, rule) in rules.rate.iter().take(MAX_RATES).enumerate() {
         numbers.rates[index] = Some(compile_rate(rule, before.rates[index].as_ref(), index)?);
@@ -61,13 +67,36 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
 
 fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
     numbers.breaker_mode = rule.mode;
-    // Rounded down: nine bad calls of ten are a share of 0.9.
-    let ratio = rule.error_ratio.map_or(0, |ratio| ((ratio * 2f64.powi(32)) as u64).max(1));
-    numbers.threshold = Threshold { ratio, min_calls: rule.min_calls.into(), ..Threshold::NONE };
+    let ratio = rule.error_ratio.map_or(0, share);
+    let (count, min_calls) = (rule.error_count.unwrap_or(0).into(), rule.min_calls.into());
+    numbers.threshold = Threshold { ratio, min_calls, count, ..Threshold::NONE };
     numbers.consecutive = rule.consecutive_failures.unwrap_or(0).into();
     numbers.window = window::reciprocal(rule.window_ns);
-    let (open_for_ns, probe_timeout_ns) = (rule.open_for_ns, rule.probe_timeout_ns);
-    numbers.timing = Timing { open_for_ns, probes: rule.probes.into(), probe_timeout_ns, ..Timing::PLAIN };
+    numbers.timing = Timing {
+        open_for_ns: rule.open_for_ns,
+        probes: rule.probes.into(),
+        probe_timeout_ns: rule.probe_timeout_ns,
+        probes_ok: rule.probes_needed.into(),
+        recover_over_ns: rule.recover_over_ns.unwrap_or(0),
+        first_share: FIRST_SHARE,
+    };
+}
+
+/// What only some breakers have.
+fn compile_rest_of_breaker(rule: &BreakerRule, before: &Extra, extra: &mut Extra) {
+    if let Some(slow) = &rule.slow {
+        let same = before.slow[1] == slow.over_ns;
+        let [reciprocal, turn] = Slow::new(slow.over_ns, before.slow[3] + u64::from(!same)).words();
+        extra.slow = [share(slow.ratio), slow.over_ns, reciprocal, turn];
+    }
+    if let Some(calls) = rule.window_calls {
+        extra.set_table(LAST_CALLS, [0, u64::from(calls) + HEAD_WORDS as u64]);
+    }
+}
+
+/// In 32-bit fixed point, rounded down: nine bad calls of ten are a share of 0.9.
+fn share(ratio: f64) -> u64 {
+    ((ratio * 2f64.powi(32)) as u64).max(1)
 }
 
 fn compile_rate(rule: &RateRule, before: Option<&Rate>, index: usize) -> Result<Rate> {

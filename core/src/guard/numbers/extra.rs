@@ -1,5 +1,6 @@
 //! The numbers of disciplines that only some guards have, in a block of their own beside the guard's.
 
+use crate::guard::cell::MAX_RATES;
 use crate::segment::Shared;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -47,8 +48,45 @@ macro_rules! disciplines {
 }
 
 disciplines! {
-    /// See [`crate::throttle`].
-    throttle: 4,
+    /// Slow calls of the breaker: share in 32-bit fixed point, nanoseconds that are slow, and the two numbers of
+    /// [`crate::breaker::running::Slow`].
+    slow: 4,
+    /// Place and words of each table.
+    tables: 2 * TABLES,
+}
+
+/// Tables of a guard: one for the breaker's last calls, one for each rate limit.
+pub const TABLES: usize = 1 + MAX_RATES;
+/// The breaker's last calls.
+pub const LAST_CALLS: usize = 0;
+/// That of the first rate limit; the others follow.
+pub const OF_RATES: usize = 1;
+
+impl Extra {
+    /// Place (0: none yet) and words (0: none is wanted) of a table.
+    pub fn table(&self, number: usize) -> [u64; 2] {
+        [self.tables[2 * number], self.tables[2 * number + 1]]
+    }
+
+    /// Puts a table's place and words.
+    pub fn set_table(&mut self, number: usize, [at, words]: [u64; 2]) {
+        (self.tables[2 * number], self.tables[2 * number + 1]) = (at, words);
+    }
+
+    /// The same without places.
+    pub fn unplaced(mut self) -> Extra {
+        (0..TABLES).for_each(|number| self.tables[2 * number] = 0);
+        self
+    }
+}
+
+impl ExtraBlock {
+    /// Place and words of a table.
+    #[inline]
+    pub fn table(&self, number: usize) -> [u64; 2] {
+        let at = 2 * (number % TABLES);
+        [self.tables[at].load(Relaxed), self.tables[at + 1].load(Relaxed)]
+    }
 }
 
 // SAFETY: repr(C), atomics only.

@@ -14,7 +14,7 @@ use crate::segment::{Offset, Shared};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 pub use compile::{Compiled, compile};
-pub use extra::{EXTRA_BYTES, Extra, ExtraBlock};
+pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, LAST_CALLS, OF_RATES, TABLES};
 pub use rate::{Rate, RateWords};
 
 /// Bytes of a block.
@@ -224,7 +224,8 @@ impl Block {
     #[inline(always)]
     pub fn timing(&self) -> Timing {
         let (open_for_ns, probes, probe_timeout_ns) = (self.word(10), self.word(11), self.word(12));
-        Timing { open_for_ns, probes, probe_timeout_ns, ..Timing::PLAIN }
+        let (probes_ok, recover_over_ns, first_share) = (self.word(17), self.word(18), self.word(19));
+        Timing { open_for_ns, probes, probe_timeout_ns, probes_ok, recover_over_ns, first_share }
     }
 
     /// Place and length of the policy's name.
@@ -293,6 +294,10 @@ impl Block {
             numbers.policy.0,
             numbers.policy.1,
             numbers.max_hold_ns,
+            numbers.threshold.count,
+            timing.probes_ok,
+            timing.recover_over_ns,
+            timing.first_share,
         ];
         for (to, from) in self.words.iter().zip(words) {
             to.store(from, Relaxed);
