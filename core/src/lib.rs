@@ -12,6 +12,7 @@ pub mod guard;
 pub mod hash;
 pub mod metrics;
 pub mod policy;
+pub mod random;
 pub mod rate;
 pub mod rules;
 pub mod runtime;
