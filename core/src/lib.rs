@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod policy;
 pub mod random;
 pub mod rate;
+pub mod retry;
 pub mod rules;
 pub mod runtime;
 pub mod segment;
