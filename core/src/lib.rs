@@ -6,6 +6,7 @@
 pub mod breaker;
 pub mod clock;
 pub mod concurrency;
+pub mod deadline;
 pub mod error;
 pub mod fork;
 pub mod guard;
