@@ -20,6 +20,7 @@ pub mod rules;
 pub mod runtime;
 pub mod segment;
 pub mod slot;
+pub mod throttle;
 pub mod word;
 
 pub use error::{Error, ErrorKind, Result};
