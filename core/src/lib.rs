@@ -8,6 +8,7 @@ pub mod clock;
 pub mod concurrency;
 pub mod deadline;
 pub mod error;
+pub mod fault;
 pub mod fork;
 pub mod guard;
 pub mod hash;
