@@ -36,6 +36,16 @@ impl Enough {
         Some(Enough { factor })
     }
 
+    /// As a plain word, for a block in the segment.
+    pub fn word(&self) -> u64 {
+        self.factor
+    }
+
+    /// From [`Enough::word`]; garbage gives some rule.
+    pub fn of(factor: u64) -> Enough {
+        Enough { factor }
+    }
+
     /// Judges a call with `remaining_ns` left that usually takes `usual_ns` (None: not known). `word` counts, 0 at first. **Hot**:
     /// where there is time, it touches nothing.
     pub fn judge<W: Word>(&self, word: &W, remaining_ns: u64, usual_ns: Option<u64>) -> Verdict {
@@ -75,13 +85,13 @@ mod tests {
             assert_eq!(rule.judge(&word, left, usual), Verdict::Enough);
         }
         assert_eq!(rule.judge(&word, 149, Some(100)), Verdict::Refuse);
-        assert_eq!(rule.judge(&word, u64::MAX, Some(u64::MAX)), Verdict::Refuse);
+        assert_eq!(Enough::of(u64::MAX).judge(&word, u64::MAX, Some(u64::MAX)), Verdict::Refuse);
         assert_eq!(word.load(Relaxed), 5);
     }
 
     #[test]
     fn no_time_at_all_never_passes() {
-        let (rule, word) = (Enough::new(0.5).unwrap(), AtomicU64::new(15));
+        let (rule, word) = (Enough::of(Enough::new(0.5).unwrap().word()), AtomicU64::new(15));
         for usual in [None, Some(0), Some(100)] {
             assert_eq!(rule.judge(&word, 0, usual), Verdict::Refuse);
         }

@@ -101,6 +101,35 @@ impl Fault {
         (sound && does && bad && counted).then_some(Fault { spec, hold })
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 16] {
+        let Spec { when, share_ppm, delay_ns: (least, longest), abort, max_active, seed } = self.spec;
+        let [head, a, b, c, d] = when.words();
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        let end = abort.map_or(0, |abort| pair(abort.outcome as u32, abort.status));
+        let Hold { reciprocal, anchor, first } = self.hold;
+        let parts = pair(share_ppm, max_active);
+        [head, a, b, c, d, parts, least, longest, end, seed, reciprocal, anchor, first, 0, 0, 0]
+    }
+
+    /// From [`Fault::words`]; garbage gives some fault.
+    pub fn of(words: [u64; 16]) -> Fault {
+        let [head, a, b, c, d, parts, least, longest, end, seed, reciprocal, anchor, first, ..] = words;
+        // A success is no abort, so it stands for none.
+        let abort = Outcome::of(end as u8 as i32).filter(|outcome| outcome.is_bad());
+        let spec = Spec {
+            when: When::from_words([head, a, b, c, d]),
+            share_ppm: parts as u32,
+            delay_ns: (least.min(longest).min(MAX_DELAY_NS), longest.min(MAX_DELAY_NS)),
+            abort: abort.map(|outcome| Abort { outcome, status: (end >> 32) as u32 }),
+            max_active: ((parts >> 32) as u32).min(MAX_LIMIT),
+            seed,
+        };
+        // Half the range each, so that no epoch overflows.
+        let hold = Hold { reciprocal: reciprocal & (u64::MAX >> 1), anchor, first: first & (u64::MAX >> 1) };
+        Fault { spec, hold }
+    }
+
     /// What becomes of a call with these attributes. **Hot.**
     pub fn inject<W: Word>(&self, words: Words<'_, W>, attributes: &[Attribute<'_>], now: u64) -> Effect {
         if !self.spec.when.matches(attributes) {
@@ -278,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn words_keep_every_number() {
+        let when = When::equal(3, b"acme").unwrap();
+        for spec in [spec(), slow(1, 1000), Spec { when, abort: Some(UNAVAILABLE), ..slow(7, 7) }] {
+            let fault = Fault::new(spec, NOW, 9).unwrap();
+            assert_eq!(Fault::of(fault.words()), fault);
+        }
+    }
+
+    #[test]
     fn a_storm_hits_its_share_and_never_crowds() {
         let (fault, state) = (fault(Spec { share_ppm: PPM / 4, max_active: 3, ..slow(1, 9) }), State::default());
         let inside = AtomicU64::new(0);
@@ -312,8 +350,8 @@ mod tests {
         }
 
         #[test]
-        fn any_words_and_times_are_defined(matched: u64, active: u64, now: u64) {
-            let (fault, state) = (fault(slow(1, 2)), State { matched: matched.into(), active: active.into() });
+        fn any_words_and_times_are_defined(words: [u64; 16], matched: u64, active: u64, now: u64) {
+            let (fault, state) = (Fault::of(words), State { matched: matched.into(), active: active.into() });
             if let Effect::Hit(Injected { place: Some(place), .. }) = fault.inject(state.words(), &[], now) {
                 fault.end_delay(&state.active, place);
             }

@@ -47,6 +47,26 @@ impl When {
         Some(when)
     }
 
+    /// As plain words, for a block in the segment.
+    pub(super) fn words(&self) -> [u64; 5] {
+        let mut words = [u64::from(self.id) | (self.how as u64) << 32 | u64::from(self.len) << 40, 0, 0, 0, 0];
+        let (chunks, _) = self.value.as_chunks();
+        words.iter_mut().skip(1).zip(chunks).for_each(|(word, chunk)| *word = u64::from_le_bytes(*chunk));
+        words
+    }
+
+    /// From [`When::words`]; garbage gives some condition.
+    pub(super) fn from_words([head, parts @ ..]: [u64; 5]) -> When {
+        let how = match head >> 32 & 3 {
+            0 => How::Any,
+            1 => How::Equal,
+            _ => How::Prefix,
+        };
+        let mut when = When { id: head as u32, how, len: (head >> 40) as u8, value: [0; MAX_VALUE] };
+        when.value.as_chunks_mut().0.iter_mut().zip(parts).for_each(|(chunk, part)| *chunk = part.to_le_bytes());
+        when
+    }
+
     /// Whether a call with these attributes is meant. One without the attribute is not.
     pub fn matches(&self, attributes: &[Attribute<'_>]) -> bool {
         let value = self.value.get(..usize::from(self.len)).unwrap_or_default();
@@ -76,6 +96,16 @@ mod tests {
         assert!(matches(prefix, 1, b"acme") && matches(prefix, 1, b"acme2"));
         assert!(!matches(prefix, 1, b"acm") && !matches(prefix, 2, b"acme"));
         assert!(!acme.matches(&[]) && When::any().matches(&[]));
+    }
+
+    #[test]
+    fn words_keep_every_byte() {
+        let value: Vec<u8> = (100..100 + MAX_VALUE as u8).collect();
+        for when in [When::any(), When::equal(u32::MAX, &value).unwrap(), When::prefix(7, b"acme").unwrap()] {
+            assert_eq!(When::from_words(when.words()), when);
+        }
+        let too_long = When::from_words([u64::MAX; 5]);
+        assert!(matches(too_long, u32::MAX, b""), "a length that is no length is none");
     }
 
     #[test]

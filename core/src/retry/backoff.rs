@@ -77,6 +77,33 @@ impl Backoff {
         (wait, step)
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 3] {
+        let (kind, factor) = match self.growth {
+            Growth::Constant => (0, 0),
+            Growth::Linear => (1, 0),
+            Growth::Exponential(factor) => (2, factor),
+            Growth::Decorrelated => (3, 0),
+        };
+        [kind | (self.jitter as u64) << 8 | u64::from(factor) << 32, self.base_ns, self.max_ns]
+    }
+
+    /// From [`Backoff::words`]; garbage gives some backoff.
+    pub fn of([kinds, base_ns, max_ns]: [u64; 3]) -> Backoff {
+        let growth = match kinds & 3 {
+            0 => Growth::Constant,
+            1 => Growth::Linear,
+            2 => Growth::Exponential((kinds >> 32) as u32),
+            _ => Growth::Decorrelated,
+        };
+        let jitter = match kinds >> 8 & 3 {
+            0 => Jitter::None,
+            1 => Jitter::Full,
+            _ => Jitter::Equal,
+        };
+        Backoff { growth, jitter, base_ns, max_ns }
+    }
+
     fn step(&self, last: u64, draws: &mut Draws) -> u64 {
         match self.growth {
             Growth::Decorrelated => {
@@ -176,10 +203,17 @@ mod tests {
             let max = base.saturating_add(over);
             let jitter = if growth == Growth::Decorrelated { Jitter::None } else { jitter };
             let backoff = Backoff::new(growth, jitter, base, max).unwrap();
+            prop_assert_eq!(Backoff::of(backoff.words()), backoff);
             let least = match jitter { Jitter::None => base, Jitter::Full => 0, Jitter::Equal => base / 2 };
             for wait in waits(backoff, seed, 20) {
                 prop_assert!(wait >= least && wait <= max, "{} of {}..{}", wait, base, max);
             }
+        }
+
+        #[test]
+        fn garbage_gives_waits_too(words: [u64; 3], seed: u64) {
+            let backoff = Backoff::of(words);
+            prop_assert!(waits(backoff, seed, 9).iter().all(|&wait| wait <= backoff.max_ns));
         }
 
         #[test]

@@ -41,6 +41,22 @@ impl Hedge {
         (sound && max_hedges > 0).then_some(Hedge { delay, max_hedges })
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 8] {
+        let (live, least, most) = match self.delay {
+            Delay::Fixed(ns) => (0, ns, ns),
+            Delay::Live { min_ns, max_ns } => (1, min_ns, max_ns),
+        };
+        [u64::from(self.max_hedges) | live << 32, least, most, 0, 0, 0, 0, 0]
+    }
+
+    /// From [`Hedge::words`]; garbage gives some hedge.
+    pub fn of([kinds, min_ns, max_ns, ..]: [u64; 8]) -> Hedge {
+        let live = kinds >> 32 & 1 == 1;
+        let delay = if live { Delay::Live { min_ns, max_ns: max_ns.max(min_ns) } } else { Delay::Fixed(min_ns) };
+        Hedge { delay, max_hedges: kinds as u32 }
+    }
+
     /// How many nanoseconds from now the next hedge is due, 0 when it is; None: there is none. **Hot.**
     ///
     /// `hedges` have been sent, the last attempt at `last_sent`; `live_ns` is the quantile; a hedge that is not due before
@@ -110,6 +126,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn garbage_gives_hedges_too(words: [u64; 8], live: u64, now: u64) {
+            let hedge = Hedge::of(words);
+            prop_assert_eq!(Hedge::of(hedge.words()), hedge);
+            prop_assert!(hedge.next(u32::MAX, now, Some(live), now, 0).is_none());
+            prop_assert!(hedge.max_hedges == 0 || hedge.next(0, now, Some(live), now, 0).is_some());
+        }
+
         #[test]
         fn any_times_are_defined(delay: u64, last: u64, now: u64, deadline: u64) {
             let hedge = Hedge::new(Delay::Fixed(delay), 1).unwrap();

@@ -102,6 +102,19 @@ impl Plan {
         sound.then_some(Plan { backoff, max_attempts, max_elapsed_ns, retry_on })
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 8] {
+        let [kinds, base, max] = self.backoff.words();
+        let attempts = u64::from(self.max_attempts) | u64::from(self.retry_on) << 32;
+        [kinds, base, max, attempts, self.max_elapsed_ns, 0, 0, 0]
+    }
+
+    /// From [`Plan::words`]; garbage gives some plan.
+    pub fn of([kinds, base, max, attempts, max_elapsed_ns, ..]: [u64; 8]) -> Plan {
+        let retry_on = (attempts >> 32) as u8 & RETRYABLE;
+        Plan { backoff: Backoff::of([kinds, base, max]), max_attempts: attempts as u32, max_elapsed_ns, retry_on }
+    }
+
     fn retries(&self, attempt: Attempt, retry_after_ns: Option<u64>) -> bool {
         match attempt {
             Attempt::Ended(outcome) => self.retry_on & bit(outcome) != 0,
@@ -414,6 +427,7 @@ mod tests {
         ) {
             let backoff = Backoff::new(Growth::exponential(2.0).unwrap(), Jitter::Full, 50 * MS, 500 * MS).unwrap();
             let plan = Plan::new(backoff, max_attempts, max_elapsed * MS, RETRYABLE).unwrap();
+            prop_assert_eq!(Plan::of(plan.words()), plan);
             let mut retry = Retry::begin((&FREE, &AtomicU64::new(0)), TRAITS, seed, NOW).unwrap();
             let (mut now, deadline_ns) = (NOW, if deadline == 0 { 0 } else { NOW + deadline * MS });
             for (made, (outcome, after, took)) in ends.into_iter().enumerate() {

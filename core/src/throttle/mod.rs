@@ -74,6 +74,16 @@ impl Throttle {
         })
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 8] {
+        [self.k, self.reciprocal, self.seed, 0, 0, 0, 0, 0]
+    }
+
+    /// From [`Throttle::words`]; garbage gives some throttle.
+    pub fn of([k, reciprocal, seed, ..]: [u64; 8]) -> Throttle {
+        Throttle { k: k.min(100 * ONE), reciprocal, seed }
+    }
+
     /// Whether a call may be sent; counts it either way. **Hot.** `words` are [`BUCKETS`] words, 0 at first.
     ///
     /// A caller whose time lies before the current bucket's passes uncounted.
@@ -270,7 +280,7 @@ mod tests {
 
     #[test]
     fn garbage_and_short_memory_lead_nowhere() {
-        let rule = throttle(2.0);
+        let rule = Throttle::of([u64::MAX; 8]);
         let garbage: [AtomicU64; BUCKETS] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
         for now in (0..u64::MAX - SECOND).step_by(usize::MAX / 1000) {
             send(&rule, &garbage, now, 3, |_| true);
@@ -283,6 +293,7 @@ mod tests {
         for k in [0.99, 0.0, -1.0, 100.5, f64::NAN] {
             assert_eq!(Throttle::new(k, DEFAULT_WINDOW_NS, 0), None);
         }
+        assert_eq!(Throttle::of(throttle(1.5).words()), throttle(1.5));
         assert_eq!(Throttle::new(2.0, 0, 0), None);
         assert_eq!(Throttle::new(2.0, u64::MAX, 0), None);
     }

@@ -108,12 +108,113 @@ impl Budget {
         }
     }
 
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 8] {
+        let (kind, [a, b, c, d, e, f, g]) = match self {
+            Budget::Unlimited => (0, [0; 7]),
+            Budget::Ratio(ratio) => (1, ratio.words()),
+            Budget::Quota(quota) => (2, quota.words()),
+        };
+        [kind, a, b, c, d, e, f, g]
+    }
+
+    /// From [`Budget::words`]; garbage gives some budget.
+    pub fn of([kind, a, b, c, d, e, f, g]: [u64; 8]) -> Budget {
+        match kind {
+            1 => Budget::Ratio(Ratio::of([a, b, c, d, e, f, g])),
+            2 => Budget::Quota(Quota::of([a, b, c, d, e, f, g])),
+            _ => Budget::Unlimited,
+        }
+    }
+
+    /// The word for these numbers that holds what `seen` holds under `old`; one of another kind begins anew. Words of any
+    /// other generation stay as they are.
+    pub fn rescale(&self, old: &Budget, seen: u64, now: u64) -> u64 {
+        match (self, old) {
+            (Budget::Ratio(new), Budget::Ratio(old)) => new.rescale(old, seen, now),
+            (Budget::Quota(new), Budget::Quota(old)) => new.rescale(old, seen),
+            _ if old.owns(seen) => 0,
+            _ => seen,
+        }
+    }
+
+    /// Whether a word is of these numbers; one that nobody has touched is of any.
+    pub fn owns(&self, word: u64) -> bool {
+        match self {
+            Budget::Unlimited => true,
+            Budget::Ratio(ratio) => ratio.owns(word),
+            Budget::Quota(quota) => quota.owns(word),
+        }
+    }
+
     /// How many retries a critical call could make now, in the word as it was read.
     pub fn retries_left(&self, seen: u64, now: u64) -> u64 {
         match self {
             Budget::Unlimited => u64::MAX,
             Budget::Ratio(ratio) => ratio.retries_left(seen, now),
             Budget::Quota(quota) => quota.retries_left(seen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    const SECOND: u64 = 1_000_000_000;
+    const RESERVE: Reserve = Reserve { for_critical: 100, for_default: 50 };
+
+    fn ratio(generation: u64) -> Budget {
+        Budget::Ratio(Ratio::new(0.2, 10.0, 10 * SECOND, RESERVE, generation).unwrap())
+    }
+
+    fn quota(generation: u64) -> Budget {
+        Budget::Quota(Quota::new(Quota::AWS, RESERVE, generation).unwrap())
+    }
+
+    #[test]
+    fn words_keep_every_number() {
+        for budget in [Budget::Unlimited, ratio(3), quota(4)] {
+            assert_eq!(Budget::of(budget.words()), budget);
+        }
+    }
+
+    #[test]
+    fn a_budget_of_another_kind_begins_anew() {
+        let word = AtomicU64::new(0);
+        ratio(1).spend(&word, Criticality::Default, Price::Normal, 5).unwrap();
+        let seen = word.load(Relaxed);
+        assert_eq!(quota(2).rescale(&ratio(1), seen, 5), 0);
+        assert_eq!(quota(3).rescale(&ratio(2), seen, 5), seen, "of neither");
+        let kept = ratio(2).rescale(&ratio(1), seen, 5);
+        assert_eq!((ratio(2).retries_left(kept, 5), ratio(2).owns(kept), ratio(1).owns(kept)), (99, true, false));
+    }
+
+    #[test]
+    fn without_limit_all_is_paid_for() {
+        let (free, word) = (Budget::Unlimited, AtomicU64::new(7));
+        assert_eq!(free.spend(&word, Criticality::Sheddable, Price::Timeout, 0), Ok(0));
+        assert_eq!(
+            (free.begin(&word, 0), free.succeed(&word, 9), free.give_back(&word, 9, 0)),
+            (Ok(()), Ok(()), Ok(()))
+        );
+        assert_eq!((word.into_inner(), free.retries_left(7, 0)), (7, u64::MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_gives_budgets_too(kind in 0u64..3, words: [u64; 7], seen: u64, now: u64, later: u64, taken: u32) {
+            let [a, b, c, d, e, f, g] = words;
+            let (budget, word) = (Budget::of([kind, a, b, c, d, e, f, g]), AtomicU64::new(seen));
+            for now in [now, later] {
+                let _ = budget.begin(&word, now);
+                let _ = budget.spend(&word, Criticality::Sheddable, Price::Timeout, now);
+                let _ = (budget.succeed(&word, taken), budget.give_back(&word, taken, now));
+                word.store(budget.rescale(&budget, word.load(Relaxed), now), Relaxed);
+            }
+            prop_assert!(budget.retries_left(word.load(Relaxed), later) > 0 || kind > 0);
         }
     }
 }

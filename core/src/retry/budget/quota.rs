@@ -82,6 +82,34 @@ impl Quota {
         }
     }
 
+    /// As plain words, for a block in the segment.
+    pub(super) fn words(&self) -> [u64; 7] {
+        let [default, _, sheddable] = self.reserve;
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [
+            self.generation,
+            pair(self.capacity, self.cost),
+            pair(self.timeout_cost, self.earned),
+            default,
+            sheddable,
+            0,
+            0,
+        ]
+    }
+
+    /// From [`Quota::words`]; garbage gives some quota.
+    pub(super) fn of([generation, store, ends, default, sheddable, ..]: [u64; 7]) -> Quota {
+        let kept = |part: u64| part & u64::from(u32::MAX);
+        Quota {
+            capacity: store as u32,
+            cost: ((store >> 32) as u32).max(1),
+            timeout_cost: ends as u32,
+            earned: (ends >> 32) as u32,
+            reserve: [kept(default), 0, kept(sheddable)],
+            generation: generation & GENERATION_MASK,
+        }
+    }
+
     fn used(&self, seen: u64) -> Result<u64, Exhausted> {
         match seen & GENERATION_MASK {
             0 => Ok(0),

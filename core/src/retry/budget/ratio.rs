@@ -137,6 +137,23 @@ impl Ratio {
         }
     }
 
+    /// As plain words, for a block in the segment.
+    pub(super) fn words(&self) -> [u64; 7] {
+        let [default, _, sheddable] = self.reserve;
+        [self.generation, self.deposit, self.flow, self.reciprocal, default, sheddable, 0]
+    }
+
+    /// From [`Ratio::words`]; garbage gives some ratio.
+    pub(super) fn of([generation, deposit, flow, reciprocal, default, sheddable, _]: [u64; 7]) -> Ratio {
+        Ratio {
+            deposit: deposit & LEVEL_MAX,
+            flow: flow & (LEVEL_MAX / TICKS),
+            reciprocal,
+            reserve: [default, 0, sheddable],
+            generation: generation & GENERATION_MASK,
+        }
+    }
+
     fn change<W: Word>(
         &self,
         word: &W,
@@ -359,6 +376,28 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(made + spent(&rule, &word, Default, START), 100 + 8000 / 4);
+    }
+
+    /// While it runs, no more than the mathematics, and with demand at all times no less but by rounding.
+    #[test]
+    fn a_storm_amid_running_time_keeps_to_the_mathematics() {
+        let (rule, word, clock) = (ratio(0.25, 10.0), AtomicU64::new(0), AtomicU64::new(START));
+        let storm = || {
+            let earn_and_spend = |call: &u32| {
+                let now = clock.fetch_add(SECOND / 1000, Ordering::Relaxed);
+                if call % 4 == 0 {
+                    rule.deposit(&word, now).unwrap();
+                }
+                rule.spend(&word, Default, now).is_ok()
+            };
+            (0..4000).filter(earn_and_spend).count() as u64
+        };
+        let made: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(storm)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        // The floor, a quarter for each of 4000 first attempts, and ten a second for sixteen seconds.
+        assert!((1256..=1260).contains(&made), "{made}");
     }
 
     fn drifted(level: f64, floor: f64, ticks: i32) -> f64 {
