@@ -89,11 +89,11 @@ impl Throttle {
     /// A caller whose time lies before the current bucket's passes uncounted.
     pub fn admits<W: Word>(&self, words: &[W], now: u64) -> bool {
         let index = self.index(now);
-        let older = counts_of(words, index, |age| age != 0);
+        let older = counts_of(words, index, 1);
         let step = |bucket: Bucket| {
             let number = bucket.counts.requests;
             let counts = Counts { requests: number + 1, ..bucket.counts };
-            let refused = self.refuses(older.plus(bucket.counts), spread(self.seed ^ index, number));
+            let refused = self.refuses(older.plus(bucket.counts), || spread(self.seed ^ index, number));
             (Bucket { counts, ..bucket }, !refused)
         };
         change(words, index, step).unwrap_or(true)
@@ -110,7 +110,7 @@ impl Throttle {
 
     /// The calls in the window.
     pub fn counts<W: Word>(&self, words: &[W], now: u64) -> Counts {
-        counts_of(words, self.index(now), |_| true)
+        counts_of(words, self.index(now), 0)
     }
 
     /// With which probability a call would be refused, in millionths.
@@ -120,9 +120,9 @@ impl Throttle {
     }
 
     /// Whether the formula says no to a draw, in 2⁻³².
-    fn refuses(&self, counts: Counts, draw: u32) -> bool {
+    fn refuses(&self, counts: Counts, draw: impl FnOnce() -> u32) -> bool {
         let (over, of) = self.fraction(counts);
-        u128::from(draw) * u128::from(of) < u128::from(over) << 32
+        over > 0 && u128::from(draw()) * u128::from(of) < u128::from(over) << 32
     }
 
     /// max(0, requests − K × accepts) and requests + 1. All counts together have 28 bits.
@@ -160,11 +160,16 @@ impl Bucket {
     }
 }
 
-/// The sum over the buckets that are in the window at `index`, of the ages that are asked for.
-fn counts_of<W: Word>(words: &[W], index: u64, asked: impl Fn(u64) -> bool) -> Counts {
-    let buckets = words.iter().take(BUCKETS).map(|word| Bucket::of(word.get()));
-    let live = buckets.filter(|bucket| bucket.age(index) < BUCKETS as u64 && asked(bucket.age(index)));
-    live.fold(Counts::default(), |sum, bucket| sum.plus(bucket.counts))
+/// The sum over the buckets that are in the window at `index`, from the youngest that is asked for. Without branches, and over
+/// a number of words that is known when it is compiled, as every call needs it.
+fn counts_of<W: Word>(words: &[W], index: u64, youngest: u64) -> Counts {
+    let Some(words) = words.first_chunk::<BUCKETS>() else { return Counts::default() };
+    words.iter().fold(Counts::default(), |sum, word| {
+        let seen = word.get();
+        let older = (index.wrapping_sub(seen >> INDEX_AT) & INDEX_MASK).wrapping_sub(youngest);
+        let live = u64::from(older < BUCKETS as u64 - youngest).wrapping_neg();
+        sum.plus(Bucket::of(seen & live).counts)
+    })
 }
 
 /// Applies a transition to the bucket of `index`, which begins anew where it is of another time; None where that is a bit later.

@@ -385,7 +385,7 @@ mod tests {
         let storm = || {
             let earn_and_spend = |call: &u32| {
                 let now = clock.fetch_add(SECOND / 1000, Ordering::Relaxed);
-                if call % 4 == 0 {
+                if call.is_multiple_of(4) {
                     rule.deposit(&word, now).unwrap();
                 }
                 rule.spend(&word, Default, now).is_ok()
