@@ -6,17 +6,22 @@
 pub mod breaker;
 pub mod clock;
 pub mod concurrency;
+pub mod deadline;
 pub mod error;
+pub mod fault;
 pub mod fork;
 pub mod guard;
 pub mod hash;
 pub mod metrics;
 pub mod policy;
+pub mod random;
 pub mod rate;
+pub mod retry;
 pub mod rules;
 pub mod runtime;
 pub mod segment;
 pub mod slot;
+pub mod throttle;
 pub mod word;
 
 pub use error::{Error, ErrorKind, Result};

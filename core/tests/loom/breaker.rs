@@ -1,10 +1,8 @@
-//! Loom drives the shared words through every interleaving of a few threads. The transitions are the very functions
-//! that run on the segment.
+//! The breaker.
 
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
+use super::*;
 use tidegate_core::breaker::consecutive;
+use tidegate_core::breaker::counts::{Counted, Counts, Ending, Rule};
 use tidegate_core::breaker::last_calls::LastCalls;
 use tidegate_core::breaker::running::{self, Running, Slow};
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
@@ -14,115 +12,13 @@ use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::word::Word;
 
-const SECOND: u64 = 1_000_000_000;
-
-/// Every interleaving with up to two preemptions: beyond that, three threads on one word show nothing new and take
-/// minutes.
-fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(body);
-}
-
-struct LoomWord(AtomicU64);
-
-impl Word for LoomWord {
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn swap_if(&self, old: u64, new: u64) -> Result<(), u64> {
-        self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
-    }
-
-    fn add(&self, n: u64) -> u64 {
-        self.0.fetch_add(n, Ordering::AcqRel)
-    }
-}
-
-fn word(value: u64) -> Arc<LoomWord> {
-    Arc::new(LoomWord(AtomicU64::new(value)))
-}
-
-/// Runs a body on so many threads and gives what each answered.
-fn on_threads<T: Send + 'static>(count: usize, body: impl Fn(usize) -> T + Clone + Send + 'static) -> Vec<T> {
-    let threads: Vec<_> = (0..count)
-        .map(|index| {
-            let body = body.clone();
-            thread::spawn(move || body(index))
-        })
-        .collect();
-    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-}
-
-#[test]
-fn a_bucket_gives_no_token_twice() {
-    model(|| {
-        let (bucket, word) = (Bucket::new(1.0, SECOND, 2, 1).unwrap(), word(0));
-        let taken = on_threads(3, move |_| bucket.take(&*word, 5, 1).is_ok());
-        assert_eq!(taken.into_iter().filter(|&ok| ok).count(), 2);
-    });
-}
-
-#[test]
-fn a_bucket_keeps_its_tokens_while_its_rule_changes() {
-    model(|| {
-        let old = Bucket::new(1.0, SECOND, 3, 1).unwrap();
-        let new = Bucket::new(2.0, SECOND, 3, 2).unwrap();
-        let shared = word(0);
-        old.take(&*shared, 0, 1).unwrap();
-        let in_threads = shared.clone();
-        let answers = on_threads(2, move |index| match index {
-            0 => old.take(&*in_threads, 0, 1),
-            _ => {
-                let seen = in_threads.get();
-                let _ = in_threads.swap_if(seen, new.rescale(&old, seen, 0));
-                Err(Refusal::Stale)
-            }
-        });
-        // Whoever came too late brings the word over, as a caller does that meets it.
-        let seen = shared.get();
-        if !new.owns(seen) {
-            shared.swap_if(seen, new.rescale(&old, seen, 0)).unwrap();
-        }
-        let taken = 1 + u64::from(answers[0].is_ok());
-        let left = (0..4).take_while(|_| new.take(&*shared, 0, 1).is_ok()).count() as u64;
-        assert_eq!(taken + left, 3, "none lost, none made");
-    });
-}
-
-#[test]
-fn places_in_flight_are_counted_exactly() {
-    model(|| {
-        let (shared, inside) = (word(0), word(0));
-        let in_threads = (shared.clone(), inside.clone());
-        let entered = on_threads(3, move |_| {
-            let (shared, inside) = &in_threads;
-            let Ok(taken) = fixed::take(&**shared, 2, 0) else { return false };
-            assert!(inside.0.fetch_add(1, Ordering::AcqRel) < 2, "never more than the limit");
-            inside.0.fetch_sub(1, Ordering::AcqRel);
-            assert!(fixed::give_back(&**shared, taken.epoch).is_some());
-            true
-        });
-        assert!(entered.iter().filter(|&&ok| ok).count() >= 2);
-        assert_eq!(Held::of(shared.get()).inflight(), 0);
-    });
-}
-
-#[test]
-fn a_place_is_given_back_once_by_its_holder_or_by_time() {
-    model(|| {
-        let shared = word(0);
-        let lost = fixed::take(&*shared, 1, 0).unwrap();
-        let in_threads = shared.clone();
-        let answers = on_threads(2, move |index| match index {
-            0 => fixed::give_back(&*in_threads, lost.epoch).map_or(0, |_| 1),
-            _ => fixed::take(&*in_threads, 1, 2).map_or(0, |taken| taken.expired),
-        });
-        assert_eq!(answers[0] + answers[1], 1, "given back by the holder, or expired, never both");
-        assert_eq!(Held::of(shared.get()).inflight(), 1, "the second one's place");
-    });
-}
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
+use tidegate_core::concurrency::fixed::{self, Held};
+use tidegate_core::rate::token_bucket::{Bucket, Refusal};
+use tidegate_core::word::Word;
 
 const TIMING: Timing = Timing { open_for_ns: SECOND, probes: 1, probe_timeout_ns: SECOND, ..Timing::PLAIN };
 
@@ -262,11 +158,65 @@ fn a_bucket_of_running_calls_that_two_turn_at_once_loses_none() {
         let counted = on_threads(3, move |index| {
             if index < 2 {
                 change(&in_threads, later, 1);
+                return 0;
             }
             count(&in_threads, later)
         });
         assert!(counted.iter().all(|&slow| slow <= 1), "no call is counted twice");
         assert_eq!(count(&ring, later), 1);
         assert_eq!(count(&ring, 100 * SECOND), 3);
+    });
+}
+
+fn counted_words() -> Arc<[LoomWord; 6]> {
+    Arc::new([0; 6].map(|value| LoomWord(AtomicU64::new(value))))
+}
+
+#[test]
+fn a_counted_breaker_half_opens_for_no_more_than_it_may() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let breaker = Counted::new(rule, &words[..]).unwrap();
+        breaker.trip(0, 0);
+        let in_threads = words.clone();
+        let admitted = on_threads(2, move |_| Counted::new(rule, &in_threads[..]).unwrap().ask(2 * SECOND).0.is_ok());
+        assert_eq!(admitted.into_iter().filter(|&admitted| admitted).count(), 1);
+    });
+}
+
+#[test]
+fn a_counted_breaker_takes_nothing_from_a_generation_before() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let before = Counted::new(rule, &words[..]).unwrap().ask(0).0.unwrap();
+        let in_threads = words.clone();
+        on_threads(2, move |index| {
+            let breaker = Counted::new(rule, &in_threads[..]).unwrap();
+            if index == 0 {
+                breaker.end(before, Ending::Success, 0);
+                return;
+            }
+            breaker.trip(0, 0);
+            let probe = breaker.ask(2 * SECOND).0.unwrap();
+            breaker.end(probe, Ending::Success, 2 * SECOND);
+        });
+        let seen = Counted::new(rule, &words[..]).unwrap().snapshot(2 * SECOND).0;
+        assert_eq!((seen.state, seen.generation, seen.counts), (State::Closed, 3, Counts::default()));
+    });
+}
+
+#[test]
+fn of_two_failures_that_end_at_once_one_sees_both_and_one_trips() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let in_threads = words.clone();
+        let tripped = on_threads(2, move |_| {
+            let breaker = Counted::new(rule, &in_threads[..]).unwrap();
+            let ticket = breaker.ask(0).0.unwrap();
+            let (seen, _) = breaker.end(ticket, Ending::Failure, 0);
+            let bad = seen.filter(|seen| seen.counts.consecutive_failures == 2);
+            bad.is_some_and(|seen| breaker.trip(seen.generation, 0).is_some())
+        });
+        assert_eq!(tripped.into_iter().filter(|&tripped| tripped).count(), 1);
     });
 }

@@ -1,0 +1,354 @@
+//! Client throttling: a caller whose callee turns most calls away sends fewer, and refuses the rest by itself at once.
+//!
+//! The mathematics are those of the SRE book (Beyer et al., "Site Reliability Engineering", 2016, chapter "Handling Overload"): of
+//! the last two minutes' calls a new one is refused with probability
+//!
+//! ```text
+//! max(0, (requests − K × accepts) / (requests + 1))
+//! ```
+//!
+//! where requests are all calls that were asked for, refused ones included, and accepts are those that the callee took on. With K = 2
+//! the callee sees about twice as many calls as it accepts, so that its recovery is noticed within seconds.
+//!
+//! The window is twelve words, each a bucket: index (16 bits) | requests (24) | accepts (24). A decision is one compare-and-swap on the
+//! current bucket, which counts the request and numbers it; its draw follows from that number ([`spread`]), so the share
+//! is met exactly in the mean and the same calls are refused in every run. The other buckets no longer change, so the decision is that
+//! of the formula under any interleaving. The window reaches back from eleven to twelve twelfths of its length. A count that is full
+//! halves both counts of its bucket, which keeps their ratio. Buckets that nobody has touched for 65 536 widths
+//! (a week, by default) count once more as new ones.
+
+use crate::random::spread;
+use crate::word::{Word, update};
+use std::convert::Infallible;
+
+/// Words of a throttle's window.
+pub const BUCKETS: usize = 12;
+/// The window that the SRE book names: two minutes.
+pub const DEFAULT_WINDOW_NS: u64 = 120_000_000_000;
+/// Its K.
+pub const DEFAULT_K: f64 = 2.0;
+
+const INDEX_AT: u32 = 48;
+const INDEX_MASK: u64 = (1 << 16) - 1;
+const REQUESTS_AT: u32 = 24;
+const COUNT_MASK: u64 = (1 << 24) - 1;
+/// One in K's fixed point.
+const ONE: u64 = 1 << 10;
+
+/// A rule's numbers, ready for use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// K, in 2⁻¹⁰.
+    k: u64,
+    /// 2⁶⁴ / width of a bucket in ns, rounded up.
+    reciprocal: u64,
+    seed: u64,
+}
+
+/// Calls of a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Asked for.
+    pub requests: u64,
+    /// Accepted by the callee.
+    pub accepts: u64,
+}
+
+/// A bucket's word taken apart.
+#[derive(Clone, Copy)]
+struct Bucket {
+    index: u64,
+    counts: Counts,
+}
+
+impl Throttle {
+    /// A throttle with K of `k` (1 to 100, kept to 2⁻¹⁰) over `window_ns` (1 ms to a day). `seed` decides which calls are
+    /// refused. None for other numbers: under 1, K would refuse calls of a callee that accepts all.
+    pub fn new(k: f64, window_ns: u64, seed: u64) -> Option<Throttle> {
+        let sound = (1.0..=100.0).contains(&k) && (1_000_000..=86_400_000_000_000).contains(&window_ns);
+        let width = window_ns / BUCKETS as u64;
+        sound.then(|| Throttle {
+            k: (k * ONE as f64).round() as u64,
+            reciprocal: (u128::from(u64::MAX) / u128::from(width) + 1) as u64,
+            seed,
+        })
+    }
+
+    /// As plain words, for a block in the segment.
+    pub fn words(&self) -> [u64; 8] {
+        [self.k, self.reciprocal, self.seed, 0, 0, 0, 0, 0]
+    }
+
+    /// From [`Throttle::words`]; garbage gives some throttle.
+    pub fn of([k, reciprocal, seed, ..]: [u64; 8]) -> Throttle {
+        Throttle { k: k.min(100 * ONE), reciprocal, seed }
+    }
+
+    /// Whether a call may be sent; counts it either way. **Hot.** `words` are [`BUCKETS`] words, 0 at first.
+    ///
+    /// A caller whose time lies before the current bucket's passes uncounted.
+    pub fn admits<W: Word>(&self, words: &[W], now: u64) -> bool {
+        let index = self.index(now);
+        let older = counts_of(words, index, 1);
+        let step = |bucket: Bucket| {
+            let number = bucket.counts.requests;
+            let counts = Counts { requests: number + 1, ..bucket.counts };
+            let refused = self.refuses(older.plus(bucket.counts), || spread(self.seed ^ index, number));
+            (Bucket { counts, ..bucket }, !refused)
+        };
+        change(words, index, step).unwrap_or(true)
+    }
+
+    /// The callee accepted a call. **Hot.**
+    pub fn accepted<W: Word>(&self, words: &[W], now: u64) {
+        let step = |bucket: Bucket| {
+            let counts = Counts { accepts: bucket.counts.accepts + 1, ..bucket.counts };
+            (Bucket { counts, ..bucket }, ())
+        };
+        change(words, self.index(now), step);
+    }
+
+    /// The calls in the window.
+    pub fn counts<W: Word>(&self, words: &[W], now: u64) -> Counts {
+        counts_of(words, self.index(now), 0)
+    }
+
+    /// With which probability a call would be refused, in millionths.
+    pub fn refusal_ppm(&self, counts: Counts) -> u32 {
+        let (over, of) = self.fraction(counts);
+        (u128::from(over) * 1_000_000 / u128::from(of)) as u32
+    }
+
+    /// Whether the formula says no to a draw, in 2⁻³².
+    fn refuses(&self, counts: Counts, draw: impl FnOnce() -> u32) -> bool {
+        let (over, of) = self.fraction(counts);
+        over > 0 && u128::from(draw()) * u128::from(of) < u128::from(over) << 32
+    }
+
+    /// max(0, requests − K × accepts) and requests + 1. All counts together have 28 bits.
+    fn fraction(&self, counts: Counts) -> (u64, u64) {
+        let over = (counts.requests * ONE).saturating_sub(self.k * counts.accepts);
+        (over, (counts.requests + 1) * ONE)
+    }
+
+    fn index(&self, now: u64) -> u64 {
+        ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & INDEX_MASK
+    }
+}
+
+impl Counts {
+    fn plus(self, other: Counts) -> Counts {
+        Counts { requests: self.requests + other.requests, accepts: self.accepts + other.accepts }
+    }
+}
+
+impl Bucket {
+    fn of(word: u64) -> Bucket {
+        let counts = Counts { requests: word >> REQUESTS_AT & COUNT_MASK, accepts: word & COUNT_MASK };
+        Bucket { index: word >> INDEX_AT, counts }
+    }
+
+    fn word(self) -> u64 {
+        let Counts { requests, accepts } = self.counts;
+        let full = u64::from(requests > COUNT_MASK || accepts > COUNT_MASK);
+        self.index << INDEX_AT | requests >> full << REQUESTS_AT | accepts >> full
+    }
+
+    /// How many widths it lies before `index`, modulo 2¹⁶.
+    fn age(self, index: u64) -> u64 {
+        index.wrapping_sub(self.index) & INDEX_MASK
+    }
+}
+
+/// The sum over the buckets that are in the window at `index`, from the youngest that is asked for. Without branches, and over
+/// a number of words that is known when it is compiled, as every call needs it.
+fn counts_of<W: Word>(words: &[W], index: u64, youngest: u64) -> Counts {
+    let Some(words) = words.first_chunk::<BUCKETS>() else { return Counts::default() };
+    words.iter().fold(Counts::default(), |sum, word| {
+        let seen = word.get();
+        let older = (index.wrapping_sub(seen >> INDEX_AT) & INDEX_MASK).wrapping_sub(youngest);
+        let live = u64::from(older < BUCKETS as u64 - youngest).wrapping_neg();
+        sum.plus(Bucket::of(seen & live).counts)
+    })
+}
+
+/// Applies a transition to the bucket of `index`, which begins anew where it is of another time; None where that is a bit later.
+fn change<W: Word, T>(words: &[W], index: u64, step: impl Fn(Bucket) -> (Bucket, T)) -> Option<T> {
+    let word = words.get(index as usize % BUCKETS)?;
+    let done: Result<_, Option<Infallible>> = update(word, |seen| {
+        let bucket = Bucket::of(seen);
+        let current = match bucket.age(index) {
+            0 => bucket,
+            age if seen != 0 && age >= INDEX_MASK + 1 - BUCKETS as u64 => return Err(None),
+            _ => Bucket { index, counts: Counts::default() },
+        };
+        let (next, answer) = step(current);
+        Ok((next.word(), answer))
+    });
+    done.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+    use std::sync::atomic::AtomicU64;
+
+    const SECOND: u64 = 1_000_000_000;
+    const START: u64 = 1_000 * SECOND;
+
+    fn words() -> [AtomicU64; BUCKETS] {
+        std::array::from_fn(|_| AtomicU64::new(0))
+    }
+
+    fn throttle(k: f64) -> Throttle {
+        Throttle::new(k, DEFAULT_WINDOW_NS, 7).unwrap()
+    }
+
+    /// Sends so many calls at one moment, of which the callee accepts those that `accepts` says; tells how many were sent.
+    fn send(rule: &Throttle, words: &[AtomicU64], now: u64, calls: u64, accepts: impl Fn(u64) -> bool) -> u64 {
+        let sent = |call: &u64| {
+            let sent = rule.admits(words, now);
+            if sent && accepts(*call) {
+                rule.accepted(words, now);
+            }
+            sent
+        };
+        (0..calls).filter(sent).count() as u64
+    }
+
+    #[test]
+    fn a_callee_that_accepts_half_is_not_throttled() {
+        let (rule, words) = (throttle(2.0), words());
+        assert_eq!(send(&rule, &words, START, 10_000, |call| call % 2 == 0), 10_000);
+    }
+
+    #[test]
+    fn a_callee_that_accepts_none_gets_next_to_nothing() {
+        let (rule, words) = (throttle(2.0), words());
+        let sent = send(&rule, &words, START, 10_000, |_| false);
+        assert!((1..40).contains(&sent), "the harmonic sum of 10 000 is 9.8: {sent}");
+    }
+
+    #[test]
+    fn the_callee_sees_k_times_what_it_accepts() {
+        for k in [1.5, 2.0, 4.0] {
+            let (rule, words) = (throttle(k), words());
+            let mut sent = 0;
+            // 1000 calls a second, of which it accepts the first 50 of each second that come.
+            for second in 0..600 {
+                let left = std::cell::Cell::new(50);
+                let accepts = |_| left.replace((left.get() - 1i32).max(0)) > 0;
+                let now = START + second * SECOND;
+                let passed = send(&rule, &words, now, 1000, accepts);
+                sent += if second < 300 { 0 } else { passed };
+            }
+            let mean = sent as f64 / 300.0 / 50.0;
+            assert!((mean / k - 1.0).abs() < 0.1, "{mean} for {k}");
+        }
+    }
+
+    #[test]
+    fn what_is_two_minutes_old_is_forgotten() {
+        let (rule, words) = (throttle(2.0), words());
+        send(&rule, &words, START, 1000, |_| false);
+        assert_eq!(rule.counts(&words, START + 100 * SECOND).requests, 1000);
+        assert_eq!(rule.counts(&words, START + 120 * SECOND).requests, 0);
+        assert!(rule.admits(&words, START + 120 * SECOND));
+    }
+
+    #[test]
+    fn time_that_goes_back_heals_itself() {
+        let (rule, words) = (throttle(2.0), words());
+        send(&rule, &words, START, 1000, |_| false);
+        assert!(rule.admits(&words, START - 120 * SECOND), "a late caller passes");
+        assert_eq!(rule.counts(&words, START).requests, 1000, "and is not counted where the bucket is newer");
+        for back in (0..24).map(|bucket| 1 + bucket * 10 * SECOND) {
+            send(&rule, &words, back, 10, |_| false);
+        }
+        assert!(rule.counts(&words, 240 * SECOND).requests >= 100);
+    }
+
+    #[test]
+    fn full_counts_keep_their_ratio() {
+        let (rule, words) = (throttle(2.0), words());
+        let full = Counts { requests: COUNT_MASK, accepts: COUNT_MASK / 4 };
+        let index = rule.index(u64::MAX);
+        words[index as usize % BUCKETS]
+            .store(Bucket { index, counts: full }.word(), std::sync::atomic::Ordering::Relaxed);
+        send(&rule, &words, u64::MAX, 1, |_| false);
+        let counts = rule.counts(&words, u64::MAX);
+        assert_eq!(counts.requests, COUNT_MASK.div_ceil(2));
+        assert_eq!(rule.refusal_ppm(counts) / 1000, 500);
+    }
+
+    #[test]
+    fn garbage_and_short_memory_lead_nowhere() {
+        let rule = Throttle::of([u64::MAX; 8]);
+        let garbage: [AtomicU64; BUCKETS] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
+        for now in (0..u64::MAX - SECOND).step_by(usize::MAX / 1000) {
+            send(&rule, &garbage, now, 3, |_| true);
+            assert!(rule.admits::<AtomicU64>(&[], now));
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for k in [0.99, 0.0, -1.0, 100.5, f64::NAN] {
+            assert_eq!(Throttle::new(k, DEFAULT_WINDOW_NS, 0), None);
+        }
+        assert_eq!(Throttle::of(throttle(1.5).words()), throttle(1.5));
+        assert_eq!(Throttle::new(2.0, 0, 0), None);
+        assert_eq!(Throttle::new(2.0, u64::MAX, 0), None);
+    }
+
+    /// Each request has a number of its own, so a storm refuses as many as one thread does.
+    #[test]
+    fn a_storm_refuses_what_a_single_thread_does() {
+        let (rule, alone, shared) = (throttle(2.0), words(), words());
+        let sent_alone = send(&rule, &alone, START, 8000, |_| false);
+        let sent: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| send(&rule, &shared, START, 2000, |_| false))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(sent, sent_alone);
+        assert_eq!(rule.counts(&shared, START).requests, 8000);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_plain_window(
+            k in 1.0f64..5.0,
+            steps in prop::collection::vec((any::<bool>(), any::<bool>(), 0u64..4 * SECOND), 1..400),
+        ) {
+            let (rule, words) = (throttle(k), words());
+            let mut model: VecDeque<(u64, Counts)> = VecDeque::new();
+            let mut now = START;
+            for (pause, accepts, passed) in steps {
+                now += if pause { passed } else { 0 };
+                let index = rule.index(now);
+                model.retain(|&(of, _)| index - of < BUCKETS as u64);
+                if model.back().is_none_or(|&(of, _)| of != index) {
+                    model.push_back((index, Counts::default()));
+                }
+                let sum = model.iter().fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts));
+                prop_assert_eq!(rule.counts(&words, now), sum);
+                let kept = (k * 1024.0).round() / 1024.0;
+                let refusal = (sum.requests as f64 - kept * sum.accepts as f64).max(0.0) / (sum.requests as f64 + 1.0);
+                let current = &mut model.back_mut().unwrap().1;
+                let draw = f64::from(spread(7 ^ index, current.requests)) / 2f64.powi(32);
+                current.requests += 1;
+                let sent = rule.admits(&words, now);
+                if (draw - refusal).abs() > 1e-9 {
+                    prop_assert_eq!(sent, draw >= refusal);
+                }
+                if sent && accepts {
+                    current.accepts += 1;
+                    rule.accepted(&words, now);
+                }
+            }
+        }
+    }
+}
