@@ -7,14 +7,19 @@
 //! token, so a limit of 10¹⁰ bytes a second is kept to better than 1 % by calls of 13 bytes and to 10⁻⁵ by
 //! calls of 10 kB. Costs round up: what is admitted never exceeds the limit.
 
+use super::common::{GENERATION_BITS, GENERATION_MASK};
 use crate::word::{Word, update, update_if};
 
-const GENERATION_BITS: u32 = 4;
-const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
+pub use super::common::Refusal;
+
 /// Eighths of a nanosecond.
-const FRACTION: u32 = 3;
+pub(super) const FRACTION: u32 = 3;
+/// Bits that an interval is cut to, beyond which a float's own rounding would count.
+const MAX_SHIFT: u32 = 32;
+/// Where those leave an interval fewer bits than this (over 1.6 × 10¹⁰ a second), it takes more.
+const LEAST_BITS: i32 = 31;
 /// The longest time to fill an empty bucket: 2⁵⁸ eighths of a nanosecond.
-const MAX_FILL: u128 = 1 << 58;
+pub(super) const MAX_FILL: u128 = 1 << 58;
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +36,6 @@ pub struct Bucket {
     pub generation: u64,
 }
 
-/// Why a bucket said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Too few tokens; there will be enough after so many nanoseconds.
-    Empty(u64),
-    /// The cost exceeds the burst, so there never will be enough.
-    Never,
-    /// The word is of other numbers: load the rule again.
-    Stale,
-}
-
 impl Bucket {
     /// The bucket that gains `limit` tokens in `per_ns` and holds `burst`. None when a token takes too
     /// long or filling it would take over a year.
@@ -50,7 +44,9 @@ impl Bucket {
         if !(ideal.is_finite() && ideal > 0.0 && (1..16).contains(&generation)) {
             return None;
         }
-        let shift = (0..=32).rev().find(|&shift| ideal * f64::from(shift).exp2() < 2f64.powi(62))?;
+        let bits = |shift| if shift > MAX_SHIFT { LEAST_BITS } else { 62 };
+        let fits = |&shift: &u32| ideal * f64::from(shift).exp2() < 2f64.powi(bits(shift));
+        let shift = (0..=60).rev().find(fits)?;
         let interval = (ideal * f64::from(shift).exp2()) as u64;
         let tolerance = cost_of(interval, shift, burst);
         let possible = interval > 0 && burst > 0 && tolerance <= MAX_FILL;
@@ -95,7 +91,7 @@ impl Bucket {
     }
 
     /// The time that `cost` tokens take, saturating.
-    fn time_of(&self, cost: u64) -> u64 {
+    pub(super) fn time_of(&self, cost: u64) -> u64 {
         if cost == 1 {
             return self.unit;
         }
@@ -105,7 +101,7 @@ impl Bucket {
     /// How much of the tolerance is used at `now`: 0 is a full bucket. A word that lies further ahead than
     /// a bucket can be was written before time went back: it counts as empty.
     #[inline(always)]
-    fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
+    pub(super) fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
         let generation = seen & GENERATION_MASK;
         if generation != self.generation {
             return if generation == 0 { Ok(0) } else { Err(Refusal::Stale) };
@@ -115,12 +111,12 @@ impl Bucket {
 
     /// How far the word lies ahead of `now`, in eighths of a nanosecond, modulo 2⁶⁰.
     #[inline(always)]
-    fn ahead(&self, seen: u64, now: u64) -> i64 {
+    pub(super) fn ahead(&self, seen: u64, now: u64) -> i64 {
         seen.wrapping_sub(full_at(now, 0)) as i64 >> GENERATION_BITS
     }
 
     #[inline(always)]
-    fn word(&self, now: u64, used: u64) -> u64 {
+    pub(super) fn word(&self, now: u64, used: u64) -> u64 {
         full_at(now, self.generation).wrapping_add(used << GENERATION_BITS)
     }
 
@@ -192,13 +188,13 @@ impl One {
 
 /// The word of a bucket that is full at `now` (ns).
 #[inline(always)]
-fn full_at(now: u64, generation: u64) -> u64 {
+pub(super) fn full_at(now: u64, generation: u64) -> u64 {
     (now << (FRACTION + GENERATION_BITS)).wrapping_add(generation)
 }
 
 /// What `cost` tokens take of the time, rounded up.
 #[inline(always)]
-fn cost_of(interval: u64, shift: u32, cost: u64) -> u128 {
+pub(super) fn cost_of(interval: u64, shift: u32, cost: u64) -> u128 {
     let exact = u128::from(interval) * u128::from(cost);
     (exact + ((1u128 << shift) - 1)) >> shift
 }
@@ -261,6 +257,16 @@ mod tests {
         }
         let most = 1e10 + (1 << 20) as f64;
         assert!(admitted as f64 <= most && admitted as f64 > most * 0.9999, "{admitted}");
+    }
+
+    #[test]
+    fn the_largest_rates_are_kept() {
+        let rule = bucket(2f64.powi(63), 1 << 63);
+        assert_eq!(rule.time_of(1 << 63).abs_diff(8 * SECOND), 0);
+        let (rule, word) = (bucket(2f64.powi(63), 1 << 62), AtomicU64::new(0));
+        assert_eq!(rule.take(&word, u64::MAX, 1 << 62), Ok(()));
+        assert_eq!(rule.take(&word, u64::MAX, 1 << 61), Err(Refusal::Empty(SECOND / 4)));
+        assert_eq!(rule.take(&word, u64::MAX, (1 << 62) + (1 << 40)), Err(Refusal::Never));
     }
 
     #[test]
