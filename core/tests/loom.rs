@@ -6,6 +6,10 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
 use tidegate_core::concurrency::fixed::{self, Held};
+use tidegate_core::rate::fixed_window::FixedWindow;
+use tidegate_core::rate::pacing::Pacing;
+use tidegate_core::rate::sliding_counter::SlidingCounter;
+use tidegate_core::rate::sliding_window::SlidingWindow;
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::word::Word;
 
@@ -79,6 +83,128 @@ fn a_bucket_keeps_its_tokens_while_its_rule_changes() {
         let taken = 1 + u64::from(answers[0].is_ok());
         let left = (0..4).take_while(|_| new.take(&*shared, 0, 1).is_ok()).count() as u64;
         assert_eq!(taken + left, 3, "none lost, none made");
+    });
+}
+
+#[test]
+fn a_fixed_window_admits_its_limit_while_it_turns() {
+    model(|| {
+        let (rule, shared) = (FixedWindow::new(2, 10, 1).unwrap(), word(0));
+        rule.take(&*shared, 5, 2).unwrap();
+        let in_threads = shared.clone();
+        // One reading is late: it counts in the window that it finds open.
+        let taken = on_threads(3, move |index| rule.take(&*in_threads, if index == 0 { 9 } else { 12 }, 1).is_ok());
+        let turned = taken.iter().filter(|&&ok| ok).count();
+        let left = (0..3).take_while(|_| rule.take(&*shared, 19, 1).is_ok()).count();
+        assert_eq!(turned + left, 2);
+    });
+}
+
+#[test]
+fn a_sliding_counter_admits_its_estimate_while_it_turns() {
+    model(|| {
+        let (rule, shared) = (SlidingCounter::new(4, 10, 1).unwrap(), word(0));
+        rule.take(&*shared, 5, 4).unwrap();
+        let in_threads = shared.clone();
+        let taken = on_threads(3, move |index| rule.take(&*in_threads, if index == 0 { 9 } else { 15 }, 1).is_ok());
+        let turned = taken.iter().filter(|&&ok| ok).count();
+        let left = (0..5).take_while(|_| rule.take(&*shared, 15, 1).is_ok()).count();
+        assert_eq!(turned + left, 2, "half of the window before counts still");
+    });
+}
+
+#[test]
+fn paced_calls_have_slots_of_their_own() {
+    model(|| {
+        let (rule, shared) = (Pacing::new(1.0, 100, 250, 1).unwrap(), word(0));
+        let mut waits = on_threads(3, move |index| {
+            let wait = rule.take(&*shared, 0, 1).unwrap();
+            if index == 0 {
+                rule.give_back(&*shared, wait, 1);
+                return None;
+            }
+            Some(wait)
+        });
+        waits.sort();
+        let (first, second) = (waits[1].unwrap(), waits[2].unwrap());
+        assert!(second - first >= 100, "{first} {second}");
+    });
+}
+
+type Buckets = Arc<Vec<LoomWord>>;
+
+fn buckets(count: usize) -> Buckets {
+    Arc::new((0..count).map(|_| LoomWord(AtomicU64::new(0))).collect())
+}
+
+#[test]
+fn a_sliding_window_never_exceeds_its_limit_while_it_moves() {
+    model(|| {
+        let (rule, shared, buckets) = (SlidingWindow::new(2, 30, 3, 1).unwrap(), word(0), buckets(3));
+        rule.take(&*shared, &buckets, 5, 1).unwrap();
+        let taken = on_threads(3, move |index| rule.take(&*shared, &buckets, [6, 15, 25][index], 1).is_ok());
+        assert_eq!(taken.into_iter().filter(|&ok| ok).count(), 1, "all are in one window");
+    });
+}
+
+#[test]
+fn a_late_mover_takes_no_count_back() {
+    model(|| {
+        let (rule, shared, buckets) = (SlidingWindow::new(1, 20, 2, 1).unwrap(), word(0), buckets(2));
+        rule.take(&*shared, &buckets, 5, 1).unwrap();
+        let in_threads = (shared.clone(), buckets.clone());
+        let taken = on_threads(2, move |index| {
+            let take = |now| rule.take(&*in_threads.0, &in_threads.1, now, 1).is_ok();
+            if index == 0 { vec![take(15)] } else { vec![take(25), take(35)] }
+        });
+        // Buckets 0 and 2 have their counts in the same word.
+        assert_eq!(taken, [vec![false], vec![true, false]]);
+        assert!(rule.take(&*shared, &buckets, 45, 1).is_ok());
+    });
+}
+
+#[test]
+fn a_sliding_window_counts_what_is_given_back_amid_a_move_at_most_too_long() {
+    model(|| {
+        let (rule, shared, buckets) = (SlidingWindow::new(2, 20, 2, 1).unwrap(), word(0), buckets(2));
+        rule.take(&*shared, &buckets, 5, 1).unwrap();
+        let in_threads = (shared.clone(), buckets.clone());
+        let taken = on_threads(2, move |index| match index {
+            0 => {
+                if rule.take(&*in_threads.0, &in_threads.1, 6, 1).is_ok() {
+                    rule.give_back(&*in_threads.0, 6, 1);
+                }
+                0
+            }
+            _ => (0..2).filter(|_| rule.take(&*in_threads.0, &in_threads.1, 15, 1).is_ok()).count(),
+        });
+        assert!(taken[1] <= 1);
+        assert!(rule.take(&*shared, &buckets, 15, 2).is_err());
+    });
+}
+
+#[test]
+fn a_sliding_windows_change_of_rule_loses_no_count() {
+    model(|| {
+        let old = SlidingWindow::new(2, 20, 2, 1).unwrap();
+        let new = SlidingWindow::new(2, 20, 2, 2).unwrap();
+        let (shared, buckets) = (word(0), buckets(2));
+        old.take(&*shared, &buckets, 5, 1).unwrap();
+        let in_threads = (shared.clone(), buckets.clone());
+        let taken = on_threads(2, move |index| {
+            let (word, buckets) = &in_threads;
+            if index == 0 {
+                return u32::from(old.take(&**word, buckets, 15, 1).is_ok());
+            }
+            let mut seen = word.get();
+            while let Err(other) = word.swap_if(seen, new.rescale(&old, seen, buckets, 15)) {
+                seen = other;
+            }
+            (0..3).filter(|_| new.take(&**word, buckets, 15, 1).is_ok()).count() as u32
+        });
+        assert_eq!(taken.iter().sum::<u32>(), 1);
+        assert!(new.take(&*shared, &buckets, 25, 2).is_err(), "what was carried over counts from the change on");
+        assert!(new.take(&*shared, &buckets, 35, 2).is_ok());
     });
 }
 

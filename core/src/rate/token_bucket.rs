@@ -54,6 +54,20 @@ impl Bucket {
         possible.then_some(Bucket { interval, shift, unit, tolerance: tolerance as u64, generation })
     }
 
+    /// As words for a block of numbers.
+    pub fn words(&self) -> [u64; 8] {
+        let packed = u64::from(self.shift) | self.generation << 8;
+        [self.interval, packed, self.tolerance, self.unit, 0, 0, 0, 0]
+    }
+
+    /// Reads [`Bucket::words`]. None for what no bucket has.
+    pub fn of(words: [u64; 8]) -> Option<Bucket> {
+        let [interval, packed, tolerance, unit, ..] = words;
+        let generation = packed >> 8 & GENERATION_MASK;
+        let possible = interval > 0 && u128::from(tolerance) <= MAX_FILL && generation > 0;
+        possible.then_some(Bucket { interval, shift: (packed & 63) as u32, unit, tolerance, generation })
+    }
+
     /// Takes `cost` tokens at `now` (ns), or says why not.
     pub fn take<W: Word>(&self, word: &W, now: u64, cost: u64) -> Result<(), Refusal> {
         update(word, |seen| self.step(seen, now, cost).map(|next| (next, ())))
