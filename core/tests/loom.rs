@@ -150,16 +150,16 @@ fn a_sliding_window_never_exceeds_its_limit_while_it_moves() {
 #[test]
 fn a_late_mover_takes_no_count_back() {
     model(|| {
-        let (rule, shared, buckets) = (SlidingWindow::new(1, 20, 2, 1).unwrap(), word(0), buckets(2));
+        let (rule, shared, buckets) = (SlidingWindow::new(1, 30, 3, 1).unwrap(), word(0), buckets(3));
         rule.take(&*shared, &buckets, 5, 1).unwrap();
         let in_threads = (shared.clone(), buckets.clone());
         let taken = on_threads(2, move |index| {
             let take = |now| rule.take(&*in_threads.0, &in_threads.1, now, 1).is_ok();
-            if index == 0 { vec![take(15)] } else { vec![take(25), take(35)] }
+            if index == 0 { vec![take(15)] } else { vec![take(35), take(45), take(55)] }
         });
-        // Buckets 0 and 2 have their counts in the same word.
-        assert_eq!(taken, [vec![false], vec![true, false]]);
-        assert!(rule.take(&*shared, &buckets, 45, 1).is_ok());
+        // Buckets 0 and 3 have their counts in the same word.
+        assert_eq!(taken, [vec![false], vec![true, false, false]]);
+        assert!(rule.take(&*shared, &buckets, 65, 1).is_ok());
     });
 }
 
