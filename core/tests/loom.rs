@@ -8,6 +8,7 @@ use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, T
 use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::rate::fixed_window::FixedWindow;
 use tidegate_core::rate::pacing::Pacing;
+use tidegate_core::rate::reserve::Reserving;
 use tidegate_core::rate::sliding_counter::SlidingCounter;
 use tidegate_core::rate::sliding_window::SlidingWindow;
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
@@ -83,6 +84,24 @@ fn a_bucket_keeps_its_tokens_while_its_rule_changes() {
         let taken = 1 + u64::from(answers[0].is_ok());
         let left = (0..4).take_while(|_| new.take(&*shared, 0, 1).is_ok()).count() as u64;
         assert_eq!(taken + left, 3, "none lost, none made");
+    });
+}
+
+#[test]
+fn a_cancelled_reservation_gives_nobody_the_same_token() {
+    model(|| {
+        let (rule, shared) = (Reserving::new(1.0, SECOND, 1, 10 * SECOND, 1).unwrap(), word(0));
+        rule.take(&*shared, 0, 1).unwrap();
+        let mut waits = on_threads(3, move |index| {
+            let reservation = rule.reserve(&*shared, 0, 1, u64::MAX).unwrap();
+            if index > 0 {
+                return Some(reservation.wait_ns);
+            }
+            rule.cancel(&*shared, 0, &reservation).unwrap();
+            None
+        });
+        waits.sort();
+        assert!(waits[1] < waits[2] && waits[1] >= Some(SECOND), "{waits:?}");
     });
 }
 

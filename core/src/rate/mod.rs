@@ -3,7 +3,9 @@
 mod common;
 pub mod fixed_window;
 mod grid;
+pub mod limiter;
 pub mod pacing;
+pub mod reserve;
 pub mod sliding_counter;
 pub mod sliding_window;
 #[cfg(test)]

@@ -104,6 +104,35 @@ impl Bucket {
         Ok(self.word(now, next))
     }
 
+    /// Takes as many of `most` tokens as are there, and tells how many.
+    pub fn take_at_most<W: Word>(&self, word: &W, now: u64, most: u64) -> Result<u64, Refusal> {
+        update(word, |seen| {
+            let used = self.used(seen, now)?;
+            let cost = self.tokens_in(self.tolerance - used).min(most);
+            Ok((if cost == 0 { seen } else { self.word(now, used + self.time_of(cost)) }, cost))
+        })
+    }
+
+    /// How long until `cost` tokens are there, in ns.
+    pub fn wait_time(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
+        match self.step(seen, now, cost) {
+            Ok(_) => Ok(0),
+            Err(Refusal::Empty(ns)) => Ok(ns),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Tokens left.
+    pub fn tokens(&self, seen: u64, now: u64) -> Result<f64, Refusal> {
+        let left = self.tolerance - self.used(seen, now)?;
+        Ok(left as f64 * f64::from(self.shift).exp2() / self.interval as f64)
+    }
+
+    /// How many whole tokens so much time is.
+    pub(super) fn tokens_in(&self, time: u64) -> u64 {
+        u64::try_from((u128::from(time) << self.shift) / u128::from(self.interval.max(1))).unwrap_or(u64::MAX)
+    }
+
     /// The time that `cost` tokens take, saturating.
     pub(super) fn time_of(&self, cost: u64) -> u64 {
         if cost == 1 {
@@ -293,6 +322,19 @@ mod tests {
         assert_eq!(new.take(&word, 0, 5), Ok(()));
         assert_eq!(new.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
         assert_eq!(old.take(&word, 0, 1), Err(Refusal::Stale));
+    }
+
+    #[test]
+    fn tokens_are_told_and_taken_as_far_as_they_go() {
+        let (rule, word) = (bucket(10.0, 5), AtomicU64::new(0));
+        assert_eq!(rule.take_at_most(&word, 0, 3), Ok(3));
+        assert_eq!(rule.tokens(word.load(Relaxed), SECOND / 20), Ok(2.5));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 2), Ok(0));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 3), Ok(SECOND / 10));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 6), Err(Refusal::Never));
+        assert_eq!(rule.take_at_most(&word, 0, u64::MAX), Ok(2));
+        assert_eq!(rule.take_at_most(&word, 0, 1), Ok(0));
+        assert_eq!(Bucket::of(rule.words()), Some(rule));
     }
 
     #[test]
