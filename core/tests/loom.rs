@@ -12,6 +12,7 @@ use tidegate_core::rate::reserve::Reserving;
 use tidegate_core::rate::sliding_counter::SlidingCounter;
 use tidegate_core::rate::sliding_window::SlidingWindow;
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
+use tidegate_core::rate::warm_up::WarmUp;
 use tidegate_core::word::Word;
 
 const SECOND: u64 = 1_000_000_000;
@@ -147,6 +148,19 @@ fn paced_calls_have_slots_of_their_own() {
         waits.sort();
         let (first, second) = (waits[1].unwrap(), waits[2].unwrap());
         assert!(second - first >= 100, "{first} {second}");
+    });
+}
+
+#[test]
+fn a_ramps_slots_and_permits_are_taken_once() {
+    model(|| {
+        let rule = WarmUp::new(10.0, SECOND, SECOND, 3.0, 10 * SECOND, 1).unwrap();
+        let (shared, alone) = (word(0), word(0));
+        let in_threads = shared.clone();
+        let mut waits = on_threads(3, move |_| rule.take(&*in_threads, 7, 1).unwrap());
+        waits.sort();
+        let expected: Vec<_> = (0..3).map(|_| rule.take(&*alone, 7, 1).unwrap()).collect();
+        assert_eq!((waits, shared.get()), (expected, alone.get()));
     });
 }
 

@@ -27,6 +27,17 @@ impl Grid {
         Some(Grid { width, reciprocal: u64::MAX.checked_div(width)? })
     }
 
+    /// Reads both numbers back from a block, without a division. None for what no width gives.
+    pub fn of(width: u64, reciprocal: u64) -> Option<Grid> {
+        let product = width.checked_mul(reciprocal)?;
+        (u64::MAX - product < width).then_some(Grid { width, reciprocal })
+    }
+
+    /// Both, for a block of numbers.
+    pub fn words(&self) -> [u64; 2] {
+        [self.width, self.reciprocal]
+    }
+
     /// Exact: the quotient by the reciprocal falls short by at most one, as `now` < 2⁶⁴.
     #[inline(always)]
     pub fn place(&self, now: u64) -> Place {
@@ -113,15 +124,21 @@ mod tests {
             let place = Grid::new(width).unwrap().place(now);
             assert_eq!((place.index, place.since), (now / width, now % width));
         }
-        assert_eq!(Grid::new(0), None);
+        assert_eq!(
+            (Grid::new(0), Grid::of(0, 0), Grid::of(0, 1), Grid::of(10, u64::MAX / 10 - 1)),
+            (None, None, None, None)
+        );
     }
 
     proptest! {
         #[test]
         fn places_are_exact(width in 1u64.., cut in 0u32..64, now: u64) {
             let width = (width >> cut).max(1);
-            let place = Grid::new(width).unwrap().place(now);
+            let grid = Grid::new(width).unwrap();
+            let place = grid.place(now);
             prop_assert_eq!((place.index, place.since), (now / width, now % width));
+            let [width, reciprocal] = grid.words();
+            prop_assert_eq!(Grid::of(width, reciprocal), Some(grid));
         }
 
         #[test]

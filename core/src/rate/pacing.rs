@@ -96,6 +96,11 @@ impl Pacing {
         }
     }
 
+    /// The largest cost.
+    pub fn most(&self) -> u64 {
+        self.slots.tokens_in(self.slots.tolerance)
+    }
+
     /// Whether a word is of these numbers; one that nobody has touched is of any.
     pub fn owns(&self, word: u64) -> bool {
         owns(word, self.slots.generation)

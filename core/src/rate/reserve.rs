@@ -189,7 +189,7 @@ impl Reserving {
         let whole = own * u128::from(u64::try_from(scaled / interval).unwrap_or(u64::MAX));
         let part = (scaled % interval) * own;
         let sum = whole.saturating_add(part / interval);
-        let rounded = part % interval != 0 || sum & ((1 << self.bucket.shift) - 1) != 0;
+        let rounded = !part.is_multiple_of(interval) || sum & ((1 << self.bucket.shift) - 1) != 0;
         (u64::try_from(sum >> self.bucket.shift).unwrap_or(u64::MAX), rounded)
     }
 

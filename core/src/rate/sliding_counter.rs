@@ -44,18 +44,24 @@ impl SlidingCounter {
     /// About `limit` in any `per_ns`. None for a limit of 0 or above [`SlidingCounter::MAX_LIMIT`], no `per_ns`, or a generation that is none
     /// of 1 to 15.
     pub fn new(limit: u64, per_ns: u64, generation: u64) -> Option<SlidingCounter> {
+        SlidingCounter::with(limit, Grid::new(per_ns)?, generation)
+    }
+
+    fn with(limit: u64, grid: Grid, generation: u64) -> Option<SlidingCounter> {
         let layout = Layout::new(limit, 2, 16)?;
-        is_generation(generation).then_some(SlidingCounter { limit, grid: Grid::new(per_ns)?, layout, generation })
+        is_generation(generation).then_some(SlidingCounter { limit, grid, layout, generation })
     }
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        [self.limit, self.grid.width, self.layout.packed(self.generation), 0, 0, 0, 0, 0]
+        let [width, reciprocal] = self.grid.words();
+        [self.limit, width, reciprocal, self.layout.packed(self.generation), 0, 0, 0, 0]
     }
 
     /// Reads [`SlidingCounter::words`].
     pub fn of(words: [u64; 8]) -> Option<SlidingCounter> {
-        SlidingCounter::new(words[0], words[1], Layout::unpacked(words[2]).1)
+        let [limit, width, reciprocal, packed, ..] = words;
+        SlidingCounter::with(limit, Grid::of(width, reciprocal)?, Layout::unpacked(packed).1)
     }
 
     /// The word after taking `cost` at `now`, and the wait, which is none.
@@ -113,6 +119,11 @@ impl SlidingCounter {
             }
             _ => seen,
         }
+    }
+
+    /// The limit, which is the largest cost.
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Whether a word is of these numbers; one that nobody has touched is of any.

@@ -28,7 +28,6 @@ use crate::word::{Word, update};
 pub struct SlidingWindow {
     limit: u64,
     buckets: u64,
-    per: u64,
     grid: Grid,
     layout: Layout,
     generation: u64,
@@ -56,20 +55,27 @@ impl SlidingWindow {
     /// At most `limit` in any `per_ns`, in 2 to 60 `buckets` (their width is rounded up to nanoseconds). None for a limit of 0 or above
     /// [`SlidingWindow::MAX_LIMIT`], another number of buckets, no `per_ns`, or a generation that is none of 1 to 15.
     pub fn new(limit: u64, per_ns: u64, buckets: u64, generation: u64) -> Option<SlidingWindow> {
+        let grid = Grid::new(per_ns.div_ceil(buckets.max(1)))?;
+        SlidingWindow::with(limit, grid, buckets, generation)
+    }
+
+    fn with(limit: u64, grid: Grid, buckets: u64, generation: u64) -> Option<SlidingWindow> {
         let layout = Layout::new(limit, 2, 16)?;
         let possible = (2..=60).contains(&buckets) && is_generation(generation);
-        let grid = possible.then(|| Grid::new(per_ns.div_ceil(buckets)))??;
-        Some(SlidingWindow { limit, buckets, per: per_ns, grid, layout, generation })
+        possible.then_some(SlidingWindow { limit, buckets, grid, layout, generation })
     }
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        [self.limit, self.per, self.layout.packed(self.generation), self.buckets, 0, 0, 0, 0]
+        let [width, reciprocal] = self.grid.words();
+        [self.limit, width, reciprocal, self.layout.packed(self.generation), self.buckets, 0, 0, 0]
     }
 
     /// Reads [`SlidingWindow::words`].
     pub fn of(words: [u64; 8]) -> Option<SlidingWindow> {
-        SlidingWindow::new(words[0], words[1], words[3], Layout::unpacked(words[2]).1)
+        let [limit, width, reciprocal, packed, buckets, ..] = words;
+        let grid = Grid::of(width, reciprocal)?;
+        SlidingWindow::with(limit, grid, buckets, Layout::unpacked(packed).1)
     }
 
     /// How many bucket words it needs.
@@ -128,6 +134,11 @@ impl SlidingWindow {
             (Ok(false), Ok(total)) => self.word(self.grid.place(now).index, total.min(self.limit), 0),
             _ => seen,
         }
+    }
+
+    /// The limit, which is the largest cost.
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Whether a decision word is of these numbers; one that nobody has touched is of any.
