@@ -7,14 +7,19 @@
 //! token, so a limit of 10¹⁰ bytes a second is kept to better than 1 % by calls of 13 bytes and to 10⁻⁵ by
 //! calls of 10 kB. Costs round up: what is admitted never exceeds the limit.
 
+use super::common::{GENERATION_BITS, GENERATION_MASK};
 use crate::word::{Word, update, update_if};
 
-const GENERATION_BITS: u32 = 4;
-const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
+pub use super::common::Refusal;
+
 /// Eighths of a nanosecond.
-const FRACTION: u32 = 3;
+pub(super) const FRACTION: u32 = 3;
+/// Bits that an interval is cut to, beyond which a float's own rounding would count.
+const MAX_SHIFT: u32 = 32;
+/// Where those leave an interval fewer bits than this (over 1.6 × 10¹⁰ a second), it takes more.
+const LEAST_BITS: i32 = 31;
 /// The longest time to fill an empty bucket: 2⁵⁸ eighths of a nanosecond.
-const MAX_FILL: u128 = 1 << 58;
+pub(super) const MAX_FILL: u128 = 1 << 58;
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +36,6 @@ pub struct Bucket {
     pub generation: u64,
 }
 
-/// Why a bucket said no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Too few tokens; there will be enough after so many nanoseconds.
-    Empty(u64),
-    /// The cost exceeds the burst, so there never will be enough.
-    Never,
-    /// The word is of other numbers: load the rule again.
-    Stale,
-}
-
 impl Bucket {
     /// The bucket that gains `limit` tokens in `per_ns` and holds `burst`. None when a token takes too
     /// long or filling it would take over a year.
@@ -50,12 +44,28 @@ impl Bucket {
         if !(ideal.is_finite() && ideal > 0.0 && (1..16).contains(&generation)) {
             return None;
         }
-        let shift = (0..=32).rev().find(|&shift| ideal * f64::from(shift).exp2() < 2f64.powi(62))?;
+        let bits = |shift| if shift > MAX_SHIFT { LEAST_BITS } else { 62 };
+        let fits = |&shift: &u32| ideal * f64::from(shift).exp2() < 2f64.powi(bits(shift));
+        let shift = (0..=60).rev().find(fits)?;
         let interval = (ideal * f64::from(shift).exp2()) as u64;
         let tolerance = cost_of(interval, shift, burst);
         let possible = interval > 0 && burst > 0 && tolerance <= MAX_FILL;
         let unit = cost_of(interval, shift, 1) as u64;
         possible.then_some(Bucket { interval, shift, unit, tolerance: tolerance as u64, generation })
+    }
+
+    /// As words for a block of numbers.
+    pub fn words(&self) -> [u64; 8] {
+        let packed = u64::from(self.shift) | self.generation << 8;
+        [self.interval, packed, self.tolerance, self.unit, 0, 0, 0, 0]
+    }
+
+    /// Reads [`Bucket::words`]. None for what no bucket has.
+    pub fn of(words: [u64; 8]) -> Option<Bucket> {
+        let [interval, packed, tolerance, unit, ..] = words;
+        let generation = packed >> 8 & GENERATION_MASK;
+        let possible = interval > 0 && u128::from(tolerance) <= MAX_FILL && generation > 0;
+        possible.then_some(Bucket { interval, shift: (packed & 63) as u32, unit, tolerance, generation })
     }
 
     /// Takes `cost` tokens at `now` (ns), or says why not.
@@ -94,8 +104,37 @@ impl Bucket {
         Ok(self.word(now, next))
     }
 
+    /// Takes as many of `most` tokens as are there, and tells how many.
+    pub fn take_at_most<W: Word>(&self, word: &W, now: u64, most: u64) -> Result<u64, Refusal> {
+        update(word, |seen| {
+            let used = self.used(seen, now)?;
+            let cost = self.tokens_in(self.tolerance - used).min(most);
+            Ok((if cost == 0 { seen } else { self.word(now, used + self.time_of(cost)) }, cost))
+        })
+    }
+
+    /// How long until `cost` tokens are there, in ns.
+    pub fn wait_time(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
+        match self.step(seen, now, cost) {
+            Ok(_) => Ok(0),
+            Err(Refusal::Empty(ns)) => Ok(ns),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Tokens left.
+    pub fn tokens(&self, seen: u64, now: u64) -> Result<f64, Refusal> {
+        let left = self.tolerance - self.used(seen, now)?;
+        Ok(left as f64 * f64::from(self.shift).exp2() / self.interval as f64)
+    }
+
+    /// How many whole tokens so much time is.
+    pub(super) fn tokens_in(&self, time: u64) -> u64 {
+        u64::try_from((u128::from(time) << self.shift) / u128::from(self.interval.max(1))).unwrap_or(u64::MAX)
+    }
+
     /// The time that `cost` tokens take, saturating.
-    fn time_of(&self, cost: u64) -> u64 {
+    pub(super) fn time_of(&self, cost: u64) -> u64 {
         if cost == 1 {
             return self.unit;
         }
@@ -105,7 +144,7 @@ impl Bucket {
     /// How much of the tolerance is used at `now`: 0 is a full bucket. A word that lies further ahead than
     /// a bucket can be was written before time went back: it counts as empty.
     #[inline(always)]
-    fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
+    pub(super) fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
         let generation = seen & GENERATION_MASK;
         if generation != self.generation {
             return if generation == 0 { Ok(0) } else { Err(Refusal::Stale) };
@@ -115,12 +154,12 @@ impl Bucket {
 
     /// How far the word lies ahead of `now`, in eighths of a nanosecond, modulo 2⁶⁰.
     #[inline(always)]
-    fn ahead(&self, seen: u64, now: u64) -> i64 {
+    pub(super) fn ahead(&self, seen: u64, now: u64) -> i64 {
         seen.wrapping_sub(full_at(now, 0)) as i64 >> GENERATION_BITS
     }
 
     #[inline(always)]
-    fn word(&self, now: u64, used: u64) -> u64 {
+    pub(super) fn word(&self, now: u64, used: u64) -> u64 {
         full_at(now, self.generation).wrapping_add(used << GENERATION_BITS)
     }
 
@@ -192,13 +231,13 @@ impl One {
 
 /// The word of a bucket that is full at `now` (ns).
 #[inline(always)]
-fn full_at(now: u64, generation: u64) -> u64 {
+pub(super) fn full_at(now: u64, generation: u64) -> u64 {
     (now << (FRACTION + GENERATION_BITS)).wrapping_add(generation)
 }
 
 /// What `cost` tokens take of the time, rounded up.
 #[inline(always)]
-fn cost_of(interval: u64, shift: u32, cost: u64) -> u128 {
+pub(super) fn cost_of(interval: u64, shift: u32, cost: u64) -> u128 {
     let exact = u128::from(interval) * u128::from(cost);
     (exact + ((1u128 << shift) - 1)) >> shift
 }
@@ -264,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_rates_are_kept() {
+        let rule = bucket(2f64.powi(63), 1 << 63);
+        assert_eq!(rule.time_of(1 << 63).abs_diff(8 * SECOND), 0);
+        let (rule, word) = (bucket(2f64.powi(63), 1 << 62), AtomicU64::new(0));
+        assert_eq!(rule.take(&word, u64::MAX, 1 << 62), Ok(()));
+        assert_eq!(rule.take(&word, u64::MAX, 1 << 61), Err(Refusal::Empty(SECOND / 4)));
+        assert_eq!(rule.take(&word, u64::MAX, (1 << 62) + (1 << 40)), Err(Refusal::Never));
+    }
+
+    #[test]
     fn a_changed_rule_keeps_the_tokens() {
         let (old, word) = (bucket(100.0, 20), AtomicU64::new(0));
         old.take(&word, 0, 15).unwrap();
@@ -273,6 +322,19 @@ mod tests {
         assert_eq!(new.take(&word, 0, 5), Ok(()));
         assert_eq!(new.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
         assert_eq!(old.take(&word, 0, 1), Err(Refusal::Stale));
+    }
+
+    #[test]
+    fn tokens_are_told_and_taken_as_far_as_they_go() {
+        let (rule, word) = (bucket(10.0, 5), AtomicU64::new(0));
+        assert_eq!(rule.take_at_most(&word, 0, 3), Ok(3));
+        assert_eq!(rule.tokens(word.load(Relaxed), SECOND / 20), Ok(2.5));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 2), Ok(0));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 3), Ok(SECOND / 10));
+        assert_eq!(rule.wait_time(word.load(Relaxed), 0, 6), Err(Refusal::Never));
+        assert_eq!(rule.take_at_most(&word, 0, u64::MAX), Ok(2));
+        assert_eq!(rule.take_at_most(&word, 0, 1), Ok(0));
+        assert_eq!(Bucket::of(rule.words()), Some(rule));
     }
 
     #[test]
