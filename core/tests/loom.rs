@@ -4,7 +4,9 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
+use tidegate_core::breaker::consecutive;
+use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
+use tidegate_core::breaker::transition::Forced;
 use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::word::Word;
@@ -115,15 +117,15 @@ fn a_place_is_given_back_once_by_its_holder_or_by_time() {
     });
 }
 
-const TIMING: Timing = Timing { open_for_ns: SECOND, probes: 1, probe_timeout_ns: SECOND };
+const TIMING: Timing = Timing { open_for_ns: SECOND, probes: 1, probe_timeout_ns: SECOND, ..Timing::PLAIN };
 
 #[test]
 fn a_breaker_opens_once() {
     model(|| {
         let shared = word(0);
         let in_threads = shared.clone();
-        let changed = on_threads(3, move |_| state::transition(&*in_threads, |breaker| (breaker.trip(0, 1), ())).1);
-        assert_eq!(changed.into_iter().flatten().collect::<Vec<_>>(), [State::Open]);
+        let changed = on_threads(3, move |_| state::trip(&*in_threads, 0, Reason::Told, 1));
+        assert_eq!(changed.into_iter().flatten().map(|change| change.to).collect::<Vec<_>>(), [State::Open]);
         let breaker = Breaker::of(shared.get());
         assert_eq!((breaker.state, breaker.generation), (State::Open, 1));
     });
@@ -138,16 +140,60 @@ fn a_half_open_breaker_sends_one_probe() {
             let (admission, _) = state::admit(&*in_threads, &TIMING, 2 * SECOND);
             match admission {
                 Admission::Probe(generation) => {
-                    let end =
-                        |breaker: Breaker| (breaker.end_probe(&TIMING, generation, ProbeEnd::Passed, 2 * SECOND), ());
-                    state::transition(&*in_threads, end);
+                    state::end_probe(&*in_threads, &TIMING, generation, ProbeEnd::Passed, 2 * SECOND);
                     1
                 }
-                Admission::Pass(_) => 0,
-                Admission::Refuse(_) => 0,
+                _ => 0,
             }
         });
         assert_eq!(admitted.iter().sum::<i32>(), 1, "closed once its probe passed, and only one was sent");
         assert_eq!(Breaker::of(shared.get()).state, State::Closed);
+    });
+}
+
+#[test]
+fn a_recovering_breaker_admits_by_the_share_under_any_order() {
+    model(|| {
+        let rule = Timing { recover_over_ns: SECOND, first_share: 1 << 15, ..TIMING };
+        let half = Breaker::default().trip(0, 0).admit(&rule, SECOND).0;
+        let shared = word(half.end_probe(&rule, 2, ProbeEnd::Passed, 0).word());
+        let in_threads = shared.clone();
+        let passed = on_threads(3, move |_| state::admit(&*in_threads, &rule, 0).0 == Admission::Pass(3));
+        assert_eq!(passed.into_iter().filter(|&passed| passed).count(), 1, "half of three calls, rounded down");
+        assert_eq!(Breaker::of(shared.get()).due, 1 << 15);
+    });
+}
+
+#[test]
+fn an_operator_and_a_bad_call_change_it_one_after_the_other() {
+    model(|| {
+        let shared = word(0);
+        let in_threads = shared.clone();
+        let changes = on_threads(3, move |index| match index {
+            0 => state::trip(&*in_threads, 0, Reason::Told, 1),
+            1 => state::force(&*in_threads, Forced::Closed, 1),
+            _ => state::admit(&*in_threads, &TIMING, 2 * SECOND).1,
+        });
+        let breaker = Breaker::of(shared.get());
+        assert_eq!(breaker.state, State::ForcedClosed, "whatever came before");
+        assert_eq!(breaker.generation, changes.iter().flatten().count() as u64, "each change is told once");
+    });
+}
+
+#[test]
+fn a_late_failure_leaves_the_row_of_a_later_generation() {
+    model(|| {
+        let (breaker, row) = (word(0), word(0));
+        let in_threads = (breaker.clone(), row.clone());
+        let counted = on_threads(2, move |index| {
+            let (breaker, row) = &in_threads;
+            if index == 0 {
+                return consecutive::failed(&**row, &**breaker, 0);
+            }
+            state::reset(&**breaker, 0);
+            consecutive::failed(&**row, &**breaker, 1)
+        });
+        assert_eq!(counted[1], 1, "nothing of the earlier one counts");
+        assert_eq!(consecutive::in_a_row(row.get(), 1), 1, "and nothing of it takes this one away");
     });
 }

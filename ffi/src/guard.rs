@@ -398,6 +398,9 @@ fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
         Some(State::Closed) => TG_BREAKER_CLOSED,
         Some(State::Open) => TG_BREAKER_OPEN,
         Some(State::HalfOpen) => TG_BREAKER_HALF_OPEN,
+        // The ABI has three: what lets pass is told as closed, what refuses as open.
+        Some(State::Recovering | State::ForcedClosed | State::Disabled) => TG_BREAKER_CLOSED,
+        Some(State::ForcedOpen) => TG_BREAKER_OPEN,
     };
     let [closed, open, half_open] = from.breaker_transitions;
     to.breaker_transitions = [0, closed, open, half_open];

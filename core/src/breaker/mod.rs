@@ -1,16 +1,27 @@
-//! The circuit breaker: closed, open, half-open.
+//! The circuit breaker: closed, open, half-open, recovering; and what an operator may force.
 //!
 //! ```text
-//!            consecutive failures, or ratio of bad calls
-//!   closed ────────────────────────────────────────────▶ open
-//!     ▲                                                  │  open_for passed, and a call comes
-//!     │ all probes succeeded                             ▼
-//!     └───────────────────────────────────────────── half-open
-//!                            a probe failed: open again ──┘
+//!            failures in a row, or a window that is bad enough
+//!   closed ────────────────────────────────────────────▶ open ◀─────────────┐
+//!     ▲                                                   │  open_for passed, and a call comes
+//!     │ recover_over passed          a probe too many     ▼                 │ bad enough
+//!   recovering ◀─────────────────────── failed ◀──── half-open              │
+//!     │  ▲                                                │                 │
+//!     │  └────────────────────────────────────────────────┘                 │
+//!     │       enough probes passed (closed at once without recover_over)    │
+//!     └─────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! The state is one word, so each change happens once. The consecutive count is another. The window is
-//! kept in the thread slots and summed when a verdict is due; see [`window`] for the bound of its error.
+//! The state is one word ([`state`]), so each change ([`transition`]) happens once; the table of all changes stands there.
+//! What a verdict is made of:
+//!
+//! - [`consecutive`]: failures in a row, one word;
+//! - [`window`]: the calls of the last seconds, kept in the thread slots and summed when a verdict is due;
+//! - [`threshold`]: what such a sum means.
 
+pub mod consecutive;
+pub mod recovery;
 pub mod state;
+pub mod threshold;
+pub mod transition;
 pub mod window;

@@ -1,8 +1,9 @@
 //! The breaker's sliding window: ten buckets in each thread slot, written by plain stores, summed when a
 //! verdict is due.
 //!
-//! A bucket is two words: tag (32 bits) | calls (32 bits), and bad calls (32 bits) | spare. The tag holds the breaker's generation
-//! and the bucket's absolute index, so that a bucket of another time or generation is passed over.
+//! A bucket is two words: tag (32 bits) | calls (32 bits), and bad calls (32 bits) | slow calls (32 bits). The tag holds the
+//! breaker's generation and the bucket's absolute index, so that a bucket of another time or generation is passed over. A bucket
+//! that is nearly full (4 294 901 760 calls) is halved in all three, so that shares stay as they are.
 //!
 //! The window reaches back from nine to ten tenths of its length. A sum may miss the calls that end on other threads at the
 //! same moment, one a thread: a verdict can come that many calls late, never early, and an opening happens
@@ -10,6 +11,7 @@
 //! while a bucket turns may also be lost.
 
 use super::state;
+pub use super::threshold::{Sum, Threshold, Verdict};
 use crate::slot::lane::Count;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -19,21 +21,22 @@ pub const BUCKETS: usize = 10;
 /// Words of a slot's window.
 pub const WORDS: usize = 2 * BUCKETS;
 
+/// A call that ended well, and soon enough.
+pub const GOOD: u64 = 0;
+/// Added for a call that was bad: a failure, a timeout, an overload.
+pub const BAD: u64 = 1 << 32;
+/// Added for a call that was slow, be it bad or not.
+pub const SLOW: u64 = 1;
+
+/// Calls at which a bucket is halved: so far from the tag that threads which share a lane do not reach it.
+const FULL: u64 = 0xFFFF_0000;
+
 /// Where in a window a moment falls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     index: u64,
     /// A word of the breaker in the generation that is counted for.
     breaker: u64,
-}
-
-/// Calls of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Sum {
-    /// All that count.
-    pub calls: u64,
-    /// Of them failures, timeouts and overloads.
-    pub bad: u64,
 }
 
 /// The multiplier that turns nanoseconds into an absolute bucket index, for a window of so many ns.
@@ -46,7 +49,8 @@ pub fn reciprocal(window_ns: u64) -> u64 {
 /// saves the division.
 pub struct LastBucket {
     place: Cell<Place>,
-    tag: Cell<u64>,
+    /// Its first word without calls.
+    head: Cell<u64>,
     slot: Cell<usize>,
 }
 
@@ -54,13 +58,13 @@ impl LastBucket {
     /// A memory of the first bucket of all.
     pub const fn first() -> LastBucket {
         let place = Place { index: 0, breaker: 0 };
-        LastBucket { place: Cell::new(place), tag: Cell::new(place.tag()), slot: Cell::new(0) }
+        LastBucket { place: Cell::new(place), head: Cell::new(place.tag() << 32), slot: Cell::new(0) }
     }
 
     #[cold]
     fn turn(&self, place: Place) {
         self.place.set(place);
-        self.tag.set(place.tag());
+        self.head.set(place.tag() << 32);
         self.slot.set(slot(place.index));
     }
 }
@@ -90,23 +94,40 @@ const fn tag(index: u64, generation: u64) -> u64 {
 /// Counts one call that ended, at words `base`.. of the run.
 #[inline(always)]
 pub fn count<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place, bad: bool) {
+    count_as(run, last, base, place, if bad { BAD } else { GOOD });
+}
+
+/// The same of a call that was [`GOOD`], [`BAD`], [`SLOW`] or the sum of the two. **Hot.**
+#[inline(always)]
+pub fn count_as<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place, ending: u64) {
     if last.place.get() != place {
         last.turn(place);
     }
     let at = base + last.slot.get();
-    if run.word(at).load(Relaxed) >> 32 != last.tag.get() {
-        turn(run, at, last.tag.get());
+    // How many calls the bucket holds; a huge number when it is another.
+    if run.word(at).load(Relaxed).wrapping_sub(last.head.get()) >= FULL {
+        make_room(run, at, last.head.get());
     }
     run.add(at, 1);
-    if bad {
-        run.add(at + 1, 1 << 32);
+    if ending != GOOD {
+        run.add(at + 1, ending);
     }
 }
 
+/// Makes a bucket the one that begins with `head`, or halves it when it is already.
 #[cold]
-fn turn<'a>(run: impl Count<'a>, at: usize, tag: u64) {
-    run.word(at + 1).store(0, Relaxed);
-    run.word(at).store(tag << 32, Release);
+fn make_room<'a>(run: impl Count<'a>, at: usize, head: u64) {
+    let seen = run.word(at).load(Relaxed);
+    if seen >> 32 != head >> 32 {
+        run.word(at + 1).store(0, Relaxed);
+        run.word(at).store(head, Release);
+        return;
+    }
+    let half = head | (seen & 0xFFFF_FFFF) >> 1;
+    // Of threads that share the lane, one halves.
+    if run.word(at).compare_exchange(seen, half, Release, Relaxed).is_ok() {
+        run.change(at + 1, |word| (word >> 33) << 32 | (word & 0xFFFF_FFFF) >> 1);
+    }
 }
 
 /// Adds what one slot's window holds at `place`.
@@ -119,42 +140,9 @@ pub fn add_up(window: &[AtomicU64], place: Place, sum: &mut Sum) {
         let wanted = place.tag() & !0x3F_FFFF | tag(index, 0);
         if head >> 32 == wanted {
             sum.calls += head & 0xFFFF_FFFF;
-            sum.bad += window[at + 1].load(Relaxed) >> 32;
-        }
-    }
-}
-
-/// When a window is worth opening for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threshold {
-    /// Bad share in 32-bit fixed point; 0: the ratio is not looked at.
-    pub ratio: u64,
-    /// Calls that a verdict needs.
-    pub min_calls: u64,
-}
-
-/// What a sum means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Well.
-    Good,
-    /// Bad enough, but of too few calls: whoever ends next looks again.
-    Undecided,
-    /// Open.
-    Bad,
-}
-
-impl Threshold {
-    /// Judges a sum.
-    pub fn judge(&self, sum: Sum) -> Verdict {
-        let bad_enough = self.ratio != 0
-            && sum.bad > 0
-            && u128::from(sum.bad) << 32 >= u128::from(sum.calls) * u128::from(self.ratio);
-        match bad_enough {
-            false if sum.calls >= self.min_calls => Verdict::Good,
-            false if sum.bad == 0 => Verdict::Good,
-            true if sum.calls >= self.min_calls => Verdict::Bad,
-            _ => Verdict::Undecided,
+            let ended = window[at + 1].load(Relaxed);
+            sum.bad += ended >> 32;
+            sum.slow += ended & 0xFFFF_FFFF;
         }
     }
 }
@@ -163,6 +151,7 @@ impl Threshold {
 mod tests {
     use super::*;
     use crate::slot::lane::{PAGE_WORDS, Page, Run};
+    use proptest::prelude::*;
 
     const WINDOW: u64 = 10_000_000_000;
 
@@ -187,12 +176,12 @@ mod tests {
         for second in 0..10 {
             count(run, &last, 0, place(second * 1_000_000_000, 0), second % 2 == 0);
         }
-        assert_eq!(sum(&words, place(9_999_999_999, 0)), Sum { calls: 10, bad: 5 });
-        assert_eq!(sum(&words, place(10_000_000_001, 0)), Sum { calls: 9, bad: 4 });
+        assert_eq!(sum(&words, place(9_999_999_999, 0)), Sum { calls: 10, bad: 5, slow: 0 });
+        assert_eq!(sum(&words, place(10_000_000_001, 0)), Sum { calls: 9, bad: 4, slow: 0 });
         assert_eq!(sum(&words, place(19_500_000_000, 0)), Sum::default());
         assert_eq!(
             sum(&words, place(5_500_000_000, 0)),
-            Sum { calls: 6, bad: 3 },
+            Sum { calls: 6, bad: 3, slow: 0 },
             "time went back: later buckets do not count"
         );
     }
@@ -203,7 +192,7 @@ mod tests {
         for index in [0, 1, 1, 9, 10, 3, 1 << 40, 0] {
             let place = Place { index, breaker: state::word_of(7) };
             count(Run::for_test(&words), &last, 0, place, false);
-            assert_eq!((last.slot.get(), last.tag.get()), (slot(index), tag(index, 7)));
+            assert_eq!((last.slot.get(), last.head.get()), (slot(index), tag(index, 7) << 32));
         }
     }
 
@@ -215,19 +204,53 @@ mod tests {
         assert_eq!(sum(&words, place(0, 3)).calls, 1);
         assert_eq!(sum(&words, place(0, 4)).calls, 0);
         count(run, &last, 0, place(0, 4), false);
-        assert_eq!(sum(&words, place(0, 4)), Sum { calls: 1, bad: 0 });
+        assert_eq!(sum(&words, place(0, 4)), Sum { calls: 1, ..Sum::default() });
     }
 
     #[test]
-    fn judges_from_the_minimum_on() {
-        let rule = Threshold { ratio: 1 << 31, min_calls: 10 };
-        assert_eq!(rule.judge(Sum { calls: 9, bad: 9 }), Verdict::Undecided);
-        assert_eq!(rule.judge(Sum { calls: 9, bad: 0 }), Verdict::Good);
-        assert_eq!(rule.judge(Sum { calls: 10, bad: 4 }), Verdict::Good);
-        assert_eq!(rule.judge(Sum { calls: 10, bad: 5 }), Verdict::Bad);
-        assert_eq!(Threshold { ratio: 0, min_calls: 1 }.judge(Sum { calls: 10, bad: 10 }), Verdict::Good);
-        let all = Threshold { ratio: 1 << 32, min_calls: 2 };
-        assert_eq!(all.judge(Sum { calls: 2, bad: 2 }), Verdict::Bad);
-        assert_eq!(all.judge(Sum { calls: 3, bad: 2 }), Verdict::Good);
+    fn slow_calls_are_counted_beside_bad_ones() {
+        let words = words();
+        let (run, last) = (Run::for_test(&words), LastBucket::first());
+        for ending in [GOOD, BAD, SLOW, BAD + SLOW, SLOW] {
+            count_as(run, &last, 0, place(0, 1), ending);
+        }
+        assert_eq!(sum(&words, place(0, 1)), Sum { calls: 5, bad: 2, slow: 3 });
+    }
+
+    #[test]
+    fn a_bucket_that_is_full_is_halved() {
+        let (words, last, now) = (words(), LastBucket::first(), place(0, 1));
+        count(Run::for_test(&words), &last, 0, now, false);
+        let most = FULL - 1;
+        words.0[0].fetch_add(most - 1, Relaxed);
+        let (bad, slow) = (most >> 1, most >> 2);
+        words.0[1].store(bad << 32 | slow, Relaxed);
+        count_as(Run::for_test(&words), &last, 0, now, BAD + SLOW);
+        assert_eq!(sum(&words, now), Sum { calls: FULL, bad: bad + 1, slow: slow + 1 });
+        count_as(Run::for_test(&words), &last, 0, now, BAD);
+        let halved = Sum { calls: FULL / 2 + 1, bad: bad.div_ceil(2) + 1, slow: slow.div_ceil(2) };
+        assert_eq!(sum(&words, now), halved);
+    }
+
+    proptest! {
+        /// The window holds the calls of the current bucket and the nine before it.
+        #[test]
+        fn agrees_with_a_list_of_calls(calls in prop::collection::vec((0u64..2_000_000_000, 0u64..4, 0u8..20), 1..200)) {
+            let (words, last, width) = (words(), LastBucket::first(), WINDOW / BUCKETS as u64);
+            let (mut now, mut generation, mut list) = (0, 0, vec![]);
+            for (pause, ending, change) in calls {
+                now += pause;
+                if change == 0 {
+                    (generation, list) = (generation + 1, vec![]);
+                }
+                let (bad, slow) = (ending & 1, ending >> 1);
+                count_as(Run::for_test(&words), &last, 0, place(now, generation), bad * BAD + slow * SLOW);
+                list.push((now / width, bad, slow));
+                list.retain(|call| call.0 + BUCKETS as u64 > now / width);
+                let total = |part: fn(&(u64, u64, u64)) -> u64| list.iter().map(part).sum();
+                let model = Sum { calls: list.len() as u64, bad: total(|c| c.1), slow: total(|c| c.2) };
+                prop_assert_eq!(sum(&words, place(now, generation)), model);
+            }
+        }
     }
 }

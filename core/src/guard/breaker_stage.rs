@@ -8,7 +8,8 @@ use super::numbers::Block;
 use super::permit::{JUDGED, Marks, PROBE};
 use super::turned_away::Ended;
 use super::{Outcome, Stage};
-use crate::breaker::state::{self, Admission, ProbeEnd};
+use crate::breaker::consecutive;
+use crate::breaker::state::{self, Admission, ProbeEnd, Reason};
 use crate::breaker::window::{self, Place, Sum, Verdict};
 use crate::rules::Mode;
 use crate::slot::lane::{Count, Run, each_run};
@@ -30,6 +31,7 @@ impl Guard {
             Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
+            Admission::Unjudged => Ok((facts.marks().without(JUDGED), 0)),
             Admission::Refuse(_) => {
                 shadowed(run, Stage::Breaker);
                 Ok((facts.marks().without(JUDGED), 0))
@@ -65,7 +67,7 @@ impl Guard {
     #[cold]
     fn end_failures(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
         let hot = &self.cell().hot;
-        hot.consecutive.store(0, Relaxed);
+        consecutive::succeeded(&hot.consecutive, &hot.breaker, state::generation_of(breaker));
         if hot.watch.load(Relaxed) == state::generation_of(breaker) + 1 {
             self.judge_window(numbers, breaker, place, now);
         }
@@ -80,30 +82,20 @@ impl Guard {
             (true, false) => ProbeEnd::Passed,
         };
         let (timing, generation) = (numbers.timing(), state::generation_of(breaker));
-        let word = &self.cell().hot.breaker;
-        let ((), changed) = state::transition(word, |breaker| (breaker.end_probe(&timing, generation, end, now), ()));
-        self.cell().note(changed);
+        self.cell().note(state::end_probe(&self.cell().hot.breaker, &timing, generation, end, now));
     }
 
     #[cold]
     fn judge_failure(&self, numbers: &Block, breaker: u64, place: Place, now: u64) {
         let generation = state::generation_of(breaker);
-        let in_a_row = self.count_in_a_row(generation);
-        let most = numbers.consecutive();
+        let (hot, most) = (&self.cell().hot, numbers.consecutive());
+        let in_a_row = consecutive::failed(&hot.consecutive, &hot.breaker, generation);
         if most != 0 && in_a_row >= most {
-            return self.trip(generation, now);
+            return self.trip(generation, Reason::FailuresInARow, now);
         }
-        if numbers.threshold().ratio != 0 {
+        if numbers.threshold().looks_at_bad() {
             self.judge_window(numbers, breaker, place, now);
         }
-    }
-
-    fn count_in_a_row(&self, generation: u64) -> u64 {
-        let counted = crate::word::update(&self.cell().hot.consecutive, |seen| {
-            let count = if seen >> 32 == generation { (seen & 0xFFFF_FFFF) + 1 } else { 1 };
-            Ok::<_, std::convert::Infallible>((generation << 32 | count.min(0xFFFF_FFFF), count))
-        });
-        counted.unwrap_or(0)
     }
 
     /// Sums the slots' windows and opens when they are bad. The fence puts our own count before the sum, so that of
@@ -117,7 +109,7 @@ impl Guard {
         });
         let (watch, generation) = (&self.cell().hot.watch, state::generation_of(breaker));
         match numbers.threshold().judge(sum) {
-            Verdict::Bad => self.trip(generation, now),
+            Verdict::Bad(reason) => self.trip(generation, reason, now),
             Verdict::Undecided => watch.store(generation + 1, Relaxed),
             Verdict::Good if watch.load(Relaxed) != 0 => watch.store(0, Relaxed),
             Verdict::Good => {}
@@ -125,10 +117,8 @@ impl Guard {
     }
 
     #[cold]
-    fn trip(&self, generation: u64, now: u64) {
-        let word = &self.cell().hot.breaker;
-        let ((), changed) = state::transition(word, |breaker| (breaker.trip(generation, now), ()));
-        self.cell().note(changed);
+    fn trip(&self, generation: u64, reason: Reason, now: u64) {
+        self.cell().note(state::trip(&self.cell().hot.breaker, generation, reason, now));
         self.cell().hot.watch.store(0, Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! A guard's cell: what all its callers share, and the words that it has in each slot's lane.
 
-use crate::breaker::state::State;
+use crate::breaker::state::Change;
 use crate::breaker::window;
 use crate::metrics::histogram;
 use crate::segment::Shared;
@@ -26,9 +26,10 @@ unsafe impl Shared for GuardCell {}
 
 impl GuardCell {
     /// Counts a change of the breaker's state, if there was one.
-    pub fn note(&self, changed: Option<State>) {
-        if let Some(state) = changed {
-            self.transitions[state as usize].fetch_add(1, Relaxed);
+    pub fn note(&self, change: Option<Change>) {
+        let Some(change) = change.filter(|change| change.from != change.to) else { return };
+        if let Some(count) = self.transitions.get(change.to as usize) {
+            count.fetch_add(1, Relaxed);
         }
     }
 }

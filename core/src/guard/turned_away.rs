@@ -110,9 +110,8 @@ impl Taken<'_> {
         }
         if self.marks.has(PROBE) {
             let (timing, generation) = (self.numbers().timing(), state::generation_of(self.breaker));
-            let unjudged = ProbeEnd::Unjudged;
             // Giving a probe back changes no state.
-            state::transition(&cell.breaker, |b| (b.end_probe(&timing, generation, unjudged, self.now), ()));
+            state::end_probe(&cell.breaker, &timing, generation, ProbeEnd::Unjudged, self.now);
         }
     }
 

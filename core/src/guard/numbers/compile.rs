@@ -41,11 +41,11 @@ fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
     numbers.breaker_mode = rule.mode;
     // Rounded down: nine bad calls of ten are a share of 0.9.
     let ratio = rule.error_ratio.map_or(0, |ratio| ((ratio * 2f64.powi(32)) as u64).max(1));
-    numbers.threshold = Threshold { ratio, min_calls: rule.min_calls.into() };
+    numbers.threshold = Threshold { ratio, min_calls: rule.min_calls.into(), ..Threshold::NONE };
     numbers.consecutive = rule.consecutive_failures.unwrap_or(0).into();
     numbers.window = window::reciprocal(rule.window_ns);
-    numbers.timing =
-        Timing { open_for_ns: rule.open_for_ns, probes: rule.probes.into(), probe_timeout_ns: rule.probe_timeout_ns };
+    let (open_for_ns, probe_timeout_ns) = (rule.open_for_ns, rule.probe_timeout_ns);
+    numbers.timing = Timing { open_for_ns, probes: rule.probes.into(), probe_timeout_ns, ..Timing::PLAIN };
 }
 
 fn compile_rate(rule: &RateRule, before: Option<&Rate>, index: usize) -> Result<Rate> {

@@ -196,7 +196,7 @@ impl Block {
     /// When the window opens the breaker.
     #[inline(always)]
     pub fn threshold(&self) -> Threshold {
-        Threshold { ratio: self.word(6), min_calls: self.word(7) }
+        Threshold { ratio: self.word(6), min_calls: self.word(7), ..Threshold::NONE }
     }
 
     /// Failures in a row that open the breaker.
@@ -214,7 +214,8 @@ impl Block {
     /// Times of the breaker.
     #[inline(always)]
     pub fn timing(&self) -> Timing {
-        Timing { open_for_ns: self.word(10), probes: self.word(11), probe_timeout_ns: self.word(12) }
+        let (open_for_ns, probes, probe_timeout_ns) = (self.word(10), self.word(11), self.word(12));
+        Timing { open_for_ns, probes, probe_timeout_ns, ..Timing::PLAIN }
     }
 
     /// Place and length of the policy's name.
