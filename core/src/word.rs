@@ -9,6 +9,14 @@ pub trait Word {
     fn get(&self) -> u64;
     /// Replaces `old` by `new` (acquire-release), or tells what stands there.
     fn swap_if(&self, old: u64, new: u64) -> Result<(), u64>;
+    /// Adds (acquire-release), modulo 2⁶⁴, and tells what the word was.
+    fn add(&self, n: u64) -> u64 {
+        let mut seen = self.get();
+        while let Err(now) = self.swap_if(seen, seen.wrapping_add(n)) {
+            seen = now;
+        }
+        seen
+    }
 }
 
 impl Word for AtomicU64 {
@@ -20,6 +28,11 @@ impl Word for AtomicU64 {
     #[inline(always)]
     fn swap_if(&self, old: u64, new: u64) -> Result<(), u64> {
         self.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    #[inline(always)]
+    fn add(&self, n: u64) -> u64 {
+        self.fetch_add(n, Ordering::AcqRel)
     }
 }
 

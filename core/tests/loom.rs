@@ -5,8 +5,10 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use tidegate_core::breaker::consecutive;
+use tidegate_core::breaker::last_calls::LastCalls;
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
 use tidegate_core::breaker::transition::Forced;
+use tidegate_core::breaker::window::{BAD, SLOW};
 use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::word::Word;
@@ -30,6 +32,10 @@ impl Word for LoomWord {
 
     fn swap_if(&self, old: u64, new: u64) -> Result<(), u64> {
         self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
+    }
+
+    fn add(&self, n: u64) -> u64 {
+        self.0.fetch_add(n, Ordering::AcqRel)
     }
 }
 
@@ -195,5 +201,44 @@ fn a_late_failure_leaves_the_row_of_a_later_generation() {
         });
         assert_eq!(counted[1], 1, "nothing of the earlier one counts");
         assert_eq!(consecutive::in_a_row(row.get(), 1), 1, "and nothing of it takes this one away");
+    });
+}
+
+#[test]
+fn the_last_calls_are_summed_exactly_once_all_have_ended() {
+    model(|| {
+        let words: Arc<[LoomWord; 3]> = Arc::new([0; 3].map(|value| LoomWord(AtomicU64::new(value))));
+        let breaker = word(0);
+        let in_threads = (words.clone(), breaker.clone());
+        on_threads(2, move |index| {
+            let window = LastCalls::new(&in_threads.0[..]).unwrap();
+            window.count(&*in_threads.1, 0, if index == 0 { BAD } else { SLOW }).is_some()
+        });
+        let window = LastCalls::new(&words[..]).unwrap();
+        let sum = window.sum(0);
+        assert_eq!((sum.calls, sum.bad + sum.slow), (1, 1), "one place, one call");
+        assert_eq!(sum, window.recount(0));
+    });
+}
+
+#[test]
+fn the_last_calls_of_a_generation_keep_nothing_of_another() {
+    model(|| {
+        let words: Arc<[LoomWord; 3]> = Arc::new([0; 3].map(|value| LoomWord(AtomicU64::new(value))));
+        let breaker = word(0);
+        let in_threads = (words.clone(), breaker.clone());
+        on_threads(2, move |index| {
+            let (words, breaker) = &in_threads;
+            let window = LastCalls::new(&words[..]).unwrap();
+            if index == 0 {
+                window.count(&**breaker, 0, BAD);
+            } else {
+                state::reset(&**breaker, 0);
+                window.count(&**breaker, 1, SLOW).unwrap();
+            }
+        });
+        let window = LastCalls::new(&words[..]).unwrap();
+        assert_eq!((window.sum(1).calls, window.sum(1).bad, window.sum(1).slow), (1, 0, 1));
+        assert_eq!(window.sum(1), window.recount(1));
     });
 }

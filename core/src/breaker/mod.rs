@@ -17,9 +17,11 @@
 //!
 //! - [`consecutive`]: failures in a row, one word;
 //! - [`window`]: the calls of the last seconds, kept in the thread slots and summed when a verdict is due;
+//! - [`last_calls`]: the last N calls, in words that all share, summed as they come;
 //! - [`threshold`]: what such a sum means.
 
 pub mod consecutive;
+pub mod last_calls;
 pub mod recovery;
 pub mod state;
 pub mod threshold;
