@@ -6,6 +6,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use tidegate_core::breaker::consecutive;
 use tidegate_core::breaker::last_calls::LastCalls;
+use tidegate_core::breaker::running::{self, Running, Slow};
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
 use tidegate_core::breaker::transition::Forced;
 use tidegate_core::breaker::window::{BAD, SLOW};
@@ -240,5 +241,32 @@ fn the_last_calls_of_a_generation_keep_nothing_of_another() {
         let window = LastCalls::new(&words[..]).unwrap();
         assert_eq!((window.sum(1).calls, window.sum(1).bad, window.sum(1).slow), (1, 0, 1));
         assert_eq!(window.sum(1), window.recount(1));
+    });
+}
+
+#[test]
+fn a_bucket_of_running_calls_that_two_turn_at_once_loses_none() {
+    model(|| {
+        let rule = Slow::new(SECOND, 0);
+        let ring: Arc<[LoomWord; 6]> = Arc::new([0; 6].map(|value| LoomWord(AtomicU64::new(value))));
+        let change = move |ring: &[LoomWord; 6], now, n| running::change_shared(&ring[0], &ring[5], rule.start(now), n);
+        let count = move |ring: &[LoomWord; 6], now| {
+            let mut running = Running::default();
+            running.add_up(&ring[..], &rule, now);
+            running.slow()
+        };
+        // Epochs of a quarter of a second, five in a circle: these two share a bucket.
+        let (begin, later) = (0, 5 * SECOND / 4);
+        change(&ring, begin, 1);
+        let in_threads = ring.clone();
+        let counted = on_threads(3, move |index| {
+            if index < 2 {
+                change(&in_threads, later, 1);
+            }
+            count(&in_threads, later)
+        });
+        assert!(counted.iter().all(|&slow| slow <= 1), "no call is counted twice");
+        assert_eq!(count(&ring, later), 1);
+        assert_eq!(count(&ring, 100 * SECOND), 3);
     });
 }

@@ -61,7 +61,8 @@ impl<'a, W: Word> LastCalls<'a, W> {
         let position = self.position.add(1);
         let count = self.places.len() as u64;
         let place = self.places.get((position % count) as usize)?;
-        let new = tag << TAG_AT | (position / count & LAP_MASK) << 3 | ending_bits(ending) | PRESENT;
+        let lap = (position / count) & LAP_MASK;
+        let new = tag << TAG_AT | lap << 3 | ending_bits(ending) | PRESENT;
         match self.put(place, new) {
             Put::Replaced(old) => self.add(tag, packed(new).wrapping_sub(old)),
             Put::Overtaken => Some(sum_of(self.sums.get())),
@@ -97,7 +98,8 @@ impl<'a, W: Word> LastCalls<'a, W> {
             if generation_of(tag) == generation & 0x3FF {
                 return Ok((seen, tag));
             }
-            let next = ((tag & 0x3F) + 1) % BEGINNINGS | (generation & 0x3FF) << 6;
+            let beginning = ((tag & 0x3F) + 1) % BEGINNINGS;
+            let next = (generation & 0x3FF) << 6 | beginning;
             Ok((next << TAG_AT, next))
         });
         begun.ok()
@@ -215,7 +217,7 @@ mod tests {
         for _ in 0..4 {
             window.count(&breaker, 0, GOOD).unwrap();
         }
-        let held_up = words[2].load(Relaxed) - (1 << 3) | 2;
+        let held_up = (words[2].load(Relaxed) - (1 << 3)) | 2;
         assert!(matches!(window.put(&words[2], held_up), Put::Overtaken));
         assert_eq!(window.recount(0), Sum { calls: 2, bad: 0, slow: 0 });
     }

@@ -18,11 +18,13 @@
 //! - [`consecutive`]: failures in a row, one word;
 //! - [`window`]: the calls of the last seconds, kept in the thread slots and summed when a verdict is due;
 //! - [`last_calls`]: the last N calls, in words that all share, summed as they come;
+//! - [`running`]: calls that have not ended yet and run too long already;
 //! - [`threshold`]: what such a sum means.
 
 pub mod consecutive;
 pub mod last_calls;
 pub mod recovery;
+pub mod running;
 pub mod state;
 pub mod threshold;
 pub mod transition;
