@@ -5,6 +5,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use tidegate_core::breaker::consecutive;
+use tidegate_core::breaker::counts::{Counted, Counts, Ending, Rule};
 use tidegate_core::breaker::last_calls::LastCalls;
 use tidegate_core::breaker::running::{self, Running, Slow};
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
@@ -268,5 +269,58 @@ fn a_bucket_of_running_calls_that_two_turn_at_once_loses_none() {
         assert!(counted.iter().all(|&slow| slow <= 1), "no call is counted twice");
         assert_eq!(count(&ring, later), 1);
         assert_eq!(count(&ring, 100 * SECOND), 3);
+    });
+}
+
+fn counted_words() -> Arc<[LoomWord; 6]> {
+    Arc::new([0; 6].map(|value| LoomWord(AtomicU64::new(value))))
+}
+
+#[test]
+fn a_counted_breaker_half_opens_for_no_more_than_it_may() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let breaker = Counted::new(rule, &words[..]).unwrap();
+        breaker.trip(0, 0);
+        let in_threads = words.clone();
+        let admitted = on_threads(3, move |_| Counted::new(rule, &in_threads[..]).unwrap().ask(2 * SECOND).0.is_ok());
+        assert_eq!(admitted.into_iter().filter(|&admitted| admitted).count(), 1);
+    });
+}
+
+#[test]
+fn a_counted_breaker_takes_nothing_from_a_generation_before() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let before = Counted::new(rule, &words[..]).unwrap().ask(0).0.unwrap();
+        let in_threads = words.clone();
+        on_threads(2, move |index| {
+            let breaker = Counted::new(rule, &in_threads[..]).unwrap();
+            if index == 0 {
+                breaker.end(before, Ending::Success, 0);
+                return;
+            }
+            breaker.trip(0, 0);
+            let probe = breaker.ask(2 * SECOND).0.unwrap();
+            breaker.end(probe, Ending::Success, 2 * SECOND);
+        });
+        let seen = Counted::new(rule, &words[..]).unwrap().snapshot(2 * SECOND).0;
+        assert_eq!((seen.state, seen.generation, seen.counts), (State::Closed, 3, Counts::default()));
+    });
+}
+
+#[test]
+fn of_two_failures_that_end_at_once_one_sees_both_and_one_trips() {
+    model(|| {
+        let (words, rule) = (counted_words(), Rule::new(1, 0, 0, SECOND));
+        let in_threads = words.clone();
+        let tripped = on_threads(2, move |_| {
+            let breaker = Counted::new(rule, &in_threads[..]).unwrap();
+            let ticket = breaker.ask(0).0.unwrap();
+            let (seen, _) = breaker.end(ticket, Ending::Failure, 0);
+            let bad = seen.filter(|seen| seen.counts.consecutive_failures == 2);
+            bad.is_some_and(|seen| breaker.trip(seen.generation, 0).is_some())
+        });
+        assert_eq!(tripped.into_iter().filter(|&tripped| tripped).count(), 1);
     });
 }
