@@ -20,10 +20,14 @@
 //! - [`last_calls`]: the last N calls, in words that all share, summed as they come;
 //! - [`running`]: calls that have not ended yet and run too long already;
 //! - [`threshold`]: what such a sum means.
+//!
+//! [`counts`] is another breaker, which leaves the verdict to its user: it counts, and changes its state when it is told to.
 
 pub mod consecutive;
+pub mod counts;
 pub mod last_calls;
 pub mod recovery;
+pub mod rolling;
 pub mod running;
 pub mod state;
 pub mod threshold;

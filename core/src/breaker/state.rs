@@ -18,6 +18,8 @@ const GENERATION_AT: u32 = 52;
 const GENERATION_MASK: u64 = (1 << 10) - 1;
 /// Where the first 16 bits of a state's own begin.
 const OWN_AT: u32 = 36;
+/// A thread that read the clock so many ns (9 s) before it asks is late; beyond, the clock went back.
+pub(super) const LATE: u64 = 1 << 33;
 /// The most probes.
 const MAX_PROBES: u64 = 255;
 /// The most probes that may fail while others pass.
@@ -222,7 +224,7 @@ impl Breaker {
     }
 
     /// Nanoseconds left until this generation is `wait` old, 0 when it is. None when it began in what is now the future, by
-    /// more than `wait` (time went back); by less, a thread may be late, and it waits the longer.
+    /// more than `wait` or [`LATE`] (time went back); by less, a thread may be late, and it waits the longer.
     pub(super) fn left(self, wait: u64, now: u64) -> Option<u64> {
         let (bits, unit) = since_bits(self.state);
         let mask = (1u64 << (bits + unit)) - 1;
@@ -232,7 +234,7 @@ impl Breaker {
             return Some(wait.saturating_sub(passed));
         }
         let ahead = mask + 1 - passed;
-        (ahead <= wait.max(1 << unit)).then_some(wait + ahead)
+        (ahead <= wait.min(LATE).max(1 << unit)).then_some(wait + ahead)
     }
 }
 

@@ -8,17 +8,6 @@ use tidegate_core::breaker::running::{self, Running, Slow};
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
 use tidegate_core::breaker::transition::Forced;
 use tidegate_core::breaker::window::{BAD, SLOW};
-use tidegate_core::concurrency::fixed::{self, Held};
-use tidegate_core::rate::token_bucket::{Bucket, Refusal};
-use tidegate_core::word::Word;
-
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
-use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
-use tidegate_core::concurrency::fixed::{self, Held};
-use tidegate_core::rate::token_bucket::{Bucket, Refusal};
-use tidegate_core::word::Word;
 
 const TIMING: Timing = Timing { open_for_ns: SECOND, probes: 1, probe_timeout_ns: SECOND, ..Timing::PLAIN };
 

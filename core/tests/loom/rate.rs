@@ -1,8 +1,6 @@
 //! Rate limits.
 
 use super::*;
-use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
-use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::rate::fixed_window::FixedWindow;
 use tidegate_core::rate::pacing::Pacing;
 use tidegate_core::rate::reserve::Reserving;
@@ -10,15 +8,6 @@ use tidegate_core::rate::sliding_counter::SlidingCounter;
 use tidegate_core::rate::sliding_window::SlidingWindow;
 use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::rate::warm_up::WarmUp;
-use tidegate_core::word::Word;
-
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
-use loom::thread;
-use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
-use tidegate_core::concurrency::fixed::{self, Held};
-use tidegate_core::rate::token_bucket::{Bucket, Refusal};
-use tidegate_core::word::Word;
 
 #[test]
 fn a_bucket_gives_no_token_twice() {

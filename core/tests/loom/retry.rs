@@ -2,17 +2,13 @@
 
 use super::*;
 use tidegate_core::Criticality;
-use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, State, Timing};
-use tidegate_core::concurrency::fixed::{self, Held};
 use tidegate_core::deadline::enough::{Enough, LET_THROUGH, Verdict};
-use tidegate_core::rate::token_bucket::{Bucket, Refusal};
 use tidegate_core::retry::budget::Reserve;
 use tidegate_core::retry::budget::quota::Quota;
 use tidegate_core::retry::budget::ratio::Ratio;
 use tidegate_core::retry::budget::{Budget, Price};
 use tidegate_core::retry::quantile;
 use tidegate_core::throttle::{self, Throttle};
-use tidegate_core::word::Word;
 
 /// A floor of one retry, and a half for each first attempt.
 fn half(generation: u64) -> Ratio {
