@@ -3,6 +3,7 @@ package sql_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/tidegate/tidegate/bindings/go"
@@ -17,8 +18,9 @@ func TestDriverByNameIsGuarded(t *testing.T) {
 	guard, err := rt.Guard("db")
 	must(t, err)
 	f := &fake{errs: map[string]error{"fails": errBackend}}
-	sql.Register("tgsql fake", fakeDriver{f})
-	db, err := tgsql.Open(guard, "tgsql fake", "somewhere")
+	name := fmt.Sprintf("fake %p", f) // a name may be registered once, a test run twice
+	sql.Register(name, fakeDriver{f})
+	db, err := tgsql.Open(guard, name, "somewhere")
 	must(t, err)
 	defer db.Close()
 	tx, err := db.BeginTx(t.Context(), nil)
