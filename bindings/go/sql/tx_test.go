@@ -3,6 +3,7 @@ package sql_test
 import (
 	"context"
 	"database/sql"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -99,7 +100,10 @@ func TestTransactionOfACallerWhoLeavesIsGivenBack(t *testing.T) {
 	s.fake.onWait = leave
 	_, err = tx.ExecContext(ctx, "wait")
 	mustBe(t, err, context.Canceled)
-	_ = tx.Rollback() // database/sql may have done it already
+	_ = tx.Rollback() // database/sql may be about it already, in a goroutine of its own
+	for s.stats().InFlight != 0 {
+		runtime.Gosched()
+	}
 	s.ended(tidegate.Cancelled)
 }
 
