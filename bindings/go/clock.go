@@ -74,32 +74,44 @@ func (c *Clock) BlockUntilWaiting(ctx context.Context, n int) error {
 
 // sleep waits for d, on whichever clock this is, or until ctx ends.
 func (c *Clock) sleep(ctx context.Context, d time.Duration) error {
-	if c.virtual {
-		return c.sleepVirtual(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (c *Clock) sleepVirtual(ctx context.Context, d time.Duration) error {
-	now, status := c.now()
-	if status != statusOK {
-		return nil
-	}
-	woken := make(chan struct{})
-	timer := &virtualTimer{when: now + nanoseconds(d), sleeper: true, fire: func() { close(woken) }}
-	c.start(timer)
-	defer c.timers.stop(timer)
+	woken, stop := c.after(d)
+	defer stop()
 	select {
 	case <-woken:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// after closes woken when d has passed on this clock, or when a virtual clock
+// is closed. Call stop in the end.
+func (c *Clock) after(d time.Duration) (woken <-chan struct{}, stop func()) {
+	done := make(chan struct{})
+	wake := func() { close(done) }
+	if c == nil || !c.virtual {
+		timer := time.AfterFunc(d, wake)
+		return done, func() { timer.Stop() }
+	}
+	now, status := c.now()
+	if status != statusOK {
+		wake()
+		return done, func() {}
+	}
+	timer := &virtualTimer{when: now + nanoseconds(d), sleeper: true, fire: wake}
+	c.start(timer)
+	return done, func() { c.timers.stop(timer) }
+}
+
+// started is what monotonic counts from.
+var started = time.Now()
+
+// monotonic is the time that caches and queues of this package count in: that
+// of a virtual clock, else the machine's, which Go tells without a call into C
+// and without a library. A nil clock is the machine's.
+func (c *Clock) monotonic() time.Duration {
+	if c == nil || !c.virtual || !available {
+		return time.Since(started)
+	}
+	return c.Now()
 }

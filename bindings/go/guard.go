@@ -88,6 +88,36 @@ func (g *Guard) Enter(ctx context.Context, opts ...CallOption) (permit Permit, e
 	return permit, err
 }
 
+// Enter asks the guard of this name, like [Guard.Enter], for wrappers that take
+// the name from each call. A guard that cannot be had, such as one whose name
+// is too long, is a fault of the library: the call passes and is counted in
+// [Runtime.Faults], or is stopped under [WithFailClosed].
+func (rt *Runtime) Enter(ctx context.Context, guard string, opts ...CallOption) (permit Permit, err error) {
+	err = rt.enter(ctx, guard, &permit, opts)
+	return permit, err
+}
+
+// enter is Enter without the copy.
+func (rt *Runtime) enter(ctx context.Context, guard string, p *Permit, opts []CallOption) error {
+	g, err := rt.Guard(guard)
+	if err != nil {
+		return rt.unguarded(p, err, opts)
+	}
+	return g.enter(ctx, p, opts)
+}
+
+// unguarded lets a call pass whose guard cannot be had.
+func (rt *Runtime) unguarded(p *Permit, err error, opts []CallOption) error {
+	status := ErrInternal
+	errors.As(err, &status)
+	rt.fault(status)
+	if rt.failsClosed(opts) {
+		return err
+	}
+	p.state = permitPassed
+	return nil
+}
+
 // enter is Enter without the copy.
 func (g *Guard) enter(ctx context.Context, p *Permit, opts []CallOption) error {
 	var left time.Duration

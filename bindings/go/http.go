@@ -89,23 +89,7 @@ func (h *httpGuard) enter(r *http.Request, p *Permit) error {
 	if h.options.Guard != nil {
 		name = h.options.Guard(r)
 	}
-	guard, err := h.rt.Guard(name)
-	if err != nil {
-		return h.rt.unguarded(p, err, opts)
-	}
-	return guard.enter(r.Context(), p, opts)
-}
-
-// unguarded lets a call pass whose guard cannot be had.
-func (rt *Runtime) unguarded(p *Permit, err error, opts []CallOption) error {
-	status := ErrInternal
-	errors.As(err, &status)
-	rt.fault(status)
-	if rt.failsClosed(opts) {
-		return err
-	}
-	p.state = permitPassed
-	return nil
+	return h.rt.enter(r.Context(), name, p, opts)
 }
 
 // WriteRefusal answers a request that was not let in: 429 Too Many Requests

@@ -55,11 +55,11 @@ func Classify(ctx context.Context, err error) Outcome {
 	if err == nil {
 		return Success
 	}
-	var marked *outcomeError
+	if marked, ok := OutcomeOf(err); ok {
+		return marked
+	}
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.As(err, &marked):
-		return marked.outcome
 	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
 		return Cancelled
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -76,6 +76,16 @@ func WithOutcome(err error, outcome Outcome) error {
 		return nil
 	}
 	return &outcomeError{err, outcome}
+}
+
+// OutcomeOf is the mark that [WithOutcome] gave to err or to what it wraps, for
+// classifiers of your own; ok is false where there is none.
+func OutcomeOf(err error) (outcome Outcome, ok bool) {
+	var marked *outcomeError
+	if !errors.As(err, &marked) {
+		return Failure, false
+	}
+	return marked.outcome, true
 }
 
 type outcomeError struct {

@@ -91,6 +91,28 @@ func TestPassThroughInstrumentsForget(t *testing.T) {
 	must(t, errors.Join(c.Retire(), g.Retire(), h.Retire()))
 }
 
+func TestPassThroughNeedsNoQueue(t *testing.T) {
+	q := tidegate.NewQueue(guard(t, passing(t), "g"), tidegate.QueueOptions{})
+	permit, err := q.Enter(t.Context())
+	must(t, err)
+	mustBe(t, q.Do(t.Context(), fail), errBackend)
+	must(t, permit.Exit(tidegate.Success))
+	if q.Waiting() != 0 {
+		t.Fatal(q.Waiting())
+	}
+}
+
+func TestPassThroughCachesByTheMachinesClock(t *testing.T) {
+	clock := passing(t).Clock()
+	for fresh, want := range map[time.Duration]string{time.Hour: "one", 1: "two"} {
+		c := tidegate.NewResultCache[string, string](tidegate.ResultCacheOptions[string]{Fresh: fresh, Clock: clock})
+		mustGive(t, c, gives("one", nil), "one")
+		for start := time.Now(); time.Since(start) <= 1; { // a nanosecond has to pass
+		}
+		mustGive(t, c, gives("two", nil), want)
+	}
+}
+
 func TestPassThroughServesHTTP(t *testing.T) {
 	rt := passing(t)
 	if code := answer(rt.Middleware("g")(respond(http.StatusNoContent)), "GET"); code != http.StatusNoContent {

@@ -17,6 +17,12 @@ def go_tests(folder, environment="", flags=""):
                     f" go test -count=1 -json {flags} ./...")
 
 
+def go_both_ways(folder):
+    """With the library, and without it."""
+    return lambda: (f"cd {folder}; export {for_cgo()}; go vet ./...; go test -count=1 -json -race ./...;"
+                    f" CGO_ENABLED=0 go vet ./...; CGO_ENABLED=0 go test -count=1 -json ./...")
+
+
 PARTS = [
     Part("format", "Rust and Go are formatted",
          """cargo fmt --all --check
@@ -55,6 +61,12 @@ PARTS = [
     Part("go", "Go: vet, tests and vectors with -race", go_tests("bindings/go", flags="-race"), counting.go),
     Part("go-prom", "Go: the collector for client_golang", go_tests("bindings/go/prometheus", flags="-race"),
          counting.go, needs="bindings/go/prometheus"),
+    Part("go-grpc", "Go: interceptors for gRPC, with and without the library", go_both_ways("bindings/go/grpc"),
+         counting.go, needs="bindings/go/grpc"),
+    Part("go-gin", "Go: middleware for Gin, with and without the library", go_both_ways("bindings/go/gin"),
+         counting.go, needs="bindings/go/gin"),
+    Part("go-sqlite", "Go: database/sql over SQLite, with and without the library",
+         go_both_ways("bindings/go/examples/sqlite"), counting.go, needs="bindings/go/examples/sqlite"),
     Part("go-pass", "Go: the pass-through of CGO_ENABLED=0", go_tests("bindings/go", "CGO_ENABLED=0"), counting.go),
     Part("go-bench", "Go: the benchmark's program is vetted", lambda: f"cd bench/go; export {for_cgo()}; go vet ./...",
          needs="bench/go"),
