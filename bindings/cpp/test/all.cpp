@@ -1,4 +1,5 @@
 // All tests as one program, which is compiled in many ways. With the argument "vectors" it runs those of standard input.
+#include "allocation_test.cpp"
 #include "guard_test.cpp"
 #include "helpers_test.cpp"
 #include "line_test.cpp"
