@@ -21,7 +21,6 @@ TEST(without_wasm_everything_about_policies_says_so) {
   if (tidegate::has_wasm()) return;
   auto rt = opened();
   CHECK_STATUS(rt.load_policy("p", "").status(), status::unsupported);
-  CHECK_STATUS(rt.attribute("tenant").status(), status::unsupported);
 }
 
 TEST(a_policy_is_loaded_swapped_and_taken_away) {

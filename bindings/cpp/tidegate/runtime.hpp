@@ -100,7 +100,7 @@ class runtime {
     if (code != TG_OK) return detail::told(code, said);
     return tidegate::guard(found, around_);
   }
-  // The id of an attribute's name: once per name. status::unsupported in a build without WASM.
+  // The id of an attribute's name, for call::attributes: once per name, at most 1023 names.
   result<tidegate::attribute> attribute(std::string_view name) const {
     std::uint32_t id = 0;
     const tg_status code = tg_attribute_resolve(handle(), detail::str(name), &id);
