@@ -58,6 +58,8 @@ PARTS = [
              exit $failed""", counting.ours, tells=("size: ",)),
     Part("tsan", "C tests and vectors, ThreadSanitizer with the Rust side instrumented",
          f"tests/c/tsan {TARGET} {TSAN_TARGET} {OUT}/tsan", counting.ours),
+    Part("cpp", "C++: tests, vectors, example and README, in every standard, with exceptions and without",
+         f"bindings/cpp/test/run {PREFIX} {OUT}/cpp", counting.ours, needs="bindings/cpp"),
     Part("go", "Go: vet, tests and vectors with -race", go_tests("bindings/go", flags="-race"), counting.go),
     Part("go-prom", "Go: the collector for client_golang", go_tests("bindings/go/prometheus", flags="-race"),
          counting.go, needs="bindings/go/prometheus"),

@@ -1,0 +1,148 @@
+// Runs tests/vectors through this binding. Standard input holds them as tests/c/flatten.py writes them: one step a line,
+// fields parted by tabs; "-" is a field that is not there.
+#include "support.hpp"
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
+
+namespace vectors {
+
+using fields = std::vector<std::string>;
+
+// One vector while it runs.
+struct scene {
+  tidegate::runtime rt;
+  std::string name;
+  std::string step = "-";
+  std::map<std::string, tidegate::permit> permits;
+};
+
+std::optional<scene> now;
+int passed = 0, failed = 0;
+
+bool has(const fields &f, std::size_t i) { return i < f.size() && f[i] != "-"; }
+std::uint64_t number(const fields &f, std::size_t i) { return has(f, i) ? std::strtoull(f[i].c_str(), nullptr, 10) : 0; }
+double real(const fields &f, std::size_t i) { return std::strtod(f[i].c_str(), nullptr); }
+nanoseconds ns_of(const fields &f, std::size_t i) { return nanoseconds(static_cast<std::int64_t>(number(f, i))); }
+
+void expect(const char *what, const std::string &got, const fields &f, std::size_t i) {
+  if (has(f, i) && got != f[i])
+    check::fault(__FILE__, __LINE__, now->name + ", step " + now->step + ": " + what + " is " + got + ", want " + f[i]);
+}
+void expect(const char *what, std::uint64_t got, const fields &f, std::size_t i) { expect(what, std::to_string(got), f, i); }
+void expect(status got, const fields &f, std::size_t i) {
+  expect("status", tidegate::name(got), has(f, i) ? f : fields{"TG_OK"}, has(f, i) ? i : 0);
+}
+
+tidegate::guard guard_of(const std::string &name) { return now->rt.guard(name).value(); }
+
+// "never" is all ones in the C interface.
+std::uint64_t in_c(nanoseconds time) {
+  return time == tidegate::never ? UINT64_MAX : static_cast<std::uint64_t>(time.count());
+}
+
+void open(const fields &f) {
+  tidegate::options with;
+  with.virtual_clock = true;
+  with.virtual_start = ns_of(f, 2);
+  check::faults = 0;
+  now.emplace(scene{tidegate::runtime::open(with).value(), f[1], "-", {}});
+}
+
+void end(const fields &) {
+  const bool good = check::faults == 0;
+  std::cout << (good ? "ok     " : "FAILED ") << now->name << "\n";
+  ++(good ? passed : failed);
+  now.reset();
+}
+
+void step(const fields &f) { now->step = f[1]; }
+void guard(const fields &f) { guard_of(f[1]); }
+void at(const fields &f) { expect(now->rt.set_clock(ns_of(f, 1)).status(), f, f.size()); }
+void rules(const fields &f) { expect(now->rt.apply_rules(f[1]).status(), f, 2); }
+
+// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after>
+void enter(const fields &f) {
+  tidegate::call about;
+  about.cost(number(f, 3));
+  if (has(f, 4)) about.timeout(ns_of(f, 4));
+  if (has(f, 5)) about.key(f[5]);
+  auto entered = guard_of(f[1]).enter(about);
+  expect(entered.status(), f, 6);
+  expect("retry after", entered ? 0 : in_c(entered.error().retry_after), f, 7);
+  // One without a name is never exited, as in the other languages: it stays in flight until the vector ends.
+  static int unnamed = 0;
+  const std::string name = has(f, 2) ? f[2] : "unnamed " + std::to_string(++unnamed);
+  if (entered) now->permits[name] = std::move(*entered);
+}
+
+outcome outcome_named(const std::string &name) {
+  static const char *const names[] = {"success", "failure", "timeout", "overloaded", "cancelled", "ignored"};
+  for (int i = 0; i < 6; i++)
+    if (name == names[i]) return static_cast<outcome>(i);
+  REQUIRE(name == "an outcome");
+  return outcome::failure;
+}
+
+// exit <permit> <outcome> <expect>
+void exit(const fields &f) { expect(now->permits[f[1]].exit(outcome_named(f[2])), f, 3); }
+
+// stats <guard> <breaker> <inflight> <limit> <calls by outcome>...
+void stats(const fields &f) {
+  static const char *const breakers[] = {"disabled", "closed", "open", "half_open"};
+  const auto stats = stats_of(guard_of(f[1]));
+  expect("breaker", breakers[static_cast<std::size_t>(stats.breaker()) % 4], f, 2);
+  expect("inflight", stats.inflight(), f, 3);
+  expect("limit", stats.limit(), f, 4);
+  for (std::size_t i = 0; i < 6; i++) expect("calls", stats.calls(static_cast<outcome>(i)), f, 5 + i);
+}
+
+// record <histogram> <value>...
+void record(const fields &f) {
+  const auto histogram = now->rt.histogram({f[1]}).value();
+  for (std::size_t i = 2; i < f.size(); i++) CHECK_STATUS(histogram.record(real(f, i)), status::ok);
+}
+
+// quantile <histogram> <q> <expect> <rel>
+void quantile(const fields &f) {
+  const double got = now->rt.histogram({f[1]})->quantile(real(f, 2)).value();
+  const double allowed = has(f, 4) ? real(f, 4) : 0;
+  if (std::abs(got - real(f, 3)) > allowed * real(f, 3)) expect("quantile", std::to_string(got), f, 3);
+}
+
+// count <counter> <n> <value> <label name> <label value>...
+void count(const fields &f) {
+  tidegate::instrument what{f[1]};
+  for (std::size_t i = 4; i + 1 < f.size(); i += 2) what.labels.push_back({f[i], f[i + 1]});
+  const auto counter = now->rt.counter(what).value();
+  CHECK_STATUS(counter.add(number(f, 2)), status::ok);
+  expect("counter", counter.value().value(), f, 3);
+}
+
+fields split(const std::string &line) {
+  fields found;
+  std::size_t start = 0;
+  for (std::size_t tab; (tab = line.find('\t', start)) != std::string::npos; start = tab + 1)
+    found.push_back(line.substr(start, tab - start));
+  found.push_back(line.substr(start));
+  return found;
+}
+
+inline int run_all(const char *program) {
+  const std::map<std::string, void (*)(const fields &)> ops = {
+      {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
+      {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
+      {"quantile", quantile}, {"count", count}};
+  for (std::string line; std::getline(std::cin, line);) {
+    const fields f = split(line);
+    const auto op = ops.find(f[0]);
+    REQUIRE(op != ops.end());
+    op->second(f);
+  }
+  std::cout << program << ": " << passed << " passed, " << failed << " failed" << std::endl;
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace vectors

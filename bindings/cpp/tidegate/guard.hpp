@@ -1,0 +1,131 @@
+// Guards: a named resource with its pipeline in front of it.
+#ifndef TIDEGATE_GUARD_HPP
+#define TIDEGATE_GUARD_HPP
+
+#include <tidegate/call.hpp>
+#include <tidegate/environment.hpp>
+#include <tidegate/stats.hpp>
+#include <tidegate/work.hpp>
+
+TIDEGATE_BEGIN
+
+class runtime;
+
+// A named protected resource. What its pipeline does, the rules say; without rules it counts and lets pass. A handle of
+// two pointers: copy it freely, use it from any thread, keep it beyond the runtime (calls go ahead then, or answer
+// status::closed, as options::fail_closed says).
+class guard {
+ public:
+  // No guard: calls go ahead.
+  guard() noexcept = default;
+
+  // Asks to pass, waits as long as the permit says, runs fn, tells how it ended, and returns what fn returned. Where the
+  // guard refuses, fn is not run and the error says which stage and when to come back. fn may take a permit &.
+  template <class Fn>
+  run_result<Fn> run(Fn &&fn) const {
+    return pass(nullptr, std::forward<Fn>(fn), classify{});
+  }
+  template <class Fn>
+  run_result<Fn> run(const call &about, Fn &&fn) const {
+    return pass(&about.raw(), std::forward<Fn>(fn), classify{});
+  }
+  // The same with a judge of one's own: see classify. Exceptions are judged, and go on.
+  template <class Fn, class Judge>
+  run_result<Fn> run(const call &about, Fn &&fn, const Judge &judge) const {
+    return pass(&about.raw(), std::forward<Fn>(fn), judge);
+  }
+
+  // Asks to pass. The caller waits permit::wait (or lets wait_for do it), works, and settles or exits the permit. An
+  // error is a refusal or, where the options fail closed, a fault of the library's.
+  result<permit> enter() const { return admitted(nullptr); }
+  result<permit> enter(const call &about) const { return admitted(&about.raw()); }
+
+  // Waits as the permit says, by the runtime's waiter. When that says that the caller has left, the permit is given back
+  // as cancelled and the answer is status::cancelled.
+  status wait_for(permit &held) const {
+    const nanoseconds time = held.wait();
+    if (time <= nanoseconds::zero() || (around_ && around_->wait(time))) return status::ok;
+    held.exit(outcome::cancelled);
+    return status::cancelled;
+  }
+
+  // What it did and how it stands. Cold.
+  result<guard_stats> stats() const {
+    tg_guard_stats raw = detail::sized<tg_guard_stats>();
+    const tg_status code = tg_guard_stats_read(handle_, &raw);
+    if (code != TG_OK) return detail::plain(code);
+    return guard_stats(raw);
+  }
+
+  // Takes the guard out of its runtime. Its handles answer status::closed from now on. Cold.
+  result<void> retire() const { return detail::checked(tg_guard_retire(handle_)); }
+
+  // The runtime's clock; 0 where there is none.
+  nanoseconds now() const noexcept {
+    std::uint64_t ns = 0;
+    return around_ && tg_clock_now(around_->handle, &ns) == TG_OK ? detail::saturated(ns) : nanoseconds(0);
+  }
+
+  const tg_guard *handle() const noexcept { return handle_; }
+
+ private:
+  friend class runtime;
+  guard(const tg_guard *handle, std::shared_ptr<detail::environment> around) noexcept
+      : handle_(handle), around_(std::move(around)) {}
+
+  template <class Fn, class Judge>
+  run_result<Fn> pass(const tg_call *about, Fn &&fn, const Judge &judge) const {
+    permit held;
+    const tg_status code = admit(about, held);
+    if (!held) return refusal(code, held);
+    const status waited = wait_for(held);
+    if (waited != status::ok) return left(waited);
+    return detail::conduct(held, std::forward<Fn>(fn), judge);
+  }
+
+  result<permit> admitted(const tg_call *about) const {
+    permit held;
+    const tg_status code = admit(about, held);
+    if (!held) return refusal(code, held);
+    return held;
+  }
+
+  // Enters; a fault of the library's is counted, and lets pass unless the options fail closed.
+  tg_status admit(const tg_call *about, permit &held) const noexcept {
+    const tg_status code = tg_guard_enter(handle_, about, &held.raw_);
+    held.runtime_ = around_ ? around_->handle : nullptr;
+    if (code == TG_OK) {
+      held.state_ = permit::state::held;
+    } else if (!tg_is_refusal(code) && faults_pass()) {
+      held.state_ = permit::state::passed;
+    }
+    return code;
+  }
+
+  bool faults_pass() const noexcept {
+    if (!around_) return true;
+    around_->faults.fetch_add(1, std::memory_order_relaxed);
+    return !around_->fail_closed;
+  }
+
+  static error refusal(tg_status code, const permit &asked) {
+    error why = detail::plain(code);
+    why.stage = static_cast<tidegate::stage>(tg_permit_stage(&asked.raw_));
+    why.reason = tg_permit_reason(&asked.raw_);
+    why.retry_after = detail::saturated(tg_permit_retry_after(&asked.raw_));
+    return why;
+  }
+
+  static error left(status how) {
+    error why = detail::plain(how);
+    why.outcome = outcome::cancelled;
+    return why;
+  }
+
+  const tg_guard *handle_ = nullptr;
+  std::shared_ptr<detail::environment> around_;
+};
+
+TIDEGATE_END
+
+#endif
