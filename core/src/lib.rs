@@ -17,6 +17,7 @@ pub mod rules;
 pub mod runtime;
 pub mod segment;
 pub mod slot;
+pub mod system;
 pub mod word;
 
 pub use error::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 mod protection;
 mod service;
 
-use protection::{Limited, None};
+use protection::{Guarded, Limited, None};
 use service::{DEADLINE_NS, MS, Protection, SECOND, STEADY, Scenario, Source, Tally, WORKERS, run};
 use tidegate_core::concurrency::adapt::{Algorithm, Numbers};
 use tidegate_core::concurrency::aimd::Aimd;
@@ -237,5 +237,21 @@ fn critical_calls_are_served_under_a_spike_of_sheddable_ones() {
             assert!(served >= 0.994, "{name}: {served} of the critical calls at {} x", critical(0));
             assert!(goodput >= 0.85, "{name}: {goodput} at {} x", critical(0));
         }
+    }
+}
+
+#[test]
+fn the_systems_gate_keeps_the_cpu_at_its_threshold() {
+    for load in [
+        |now| if now < CHANGE { 0.5 } else { 1.4 },
+        |now| if now < CHANGE { 0.5 } else { 2.0 },
+        |now| if now < CHANGE { 0.5 } else { 10.0 },
+    ] as [fn(u64) -> f64; 3]
+    {
+        let scenario = Scenario { notices: true, length_ns: 5 * CHANGE, ..STEADY };
+        let tally = under(&scenario, load, &mut Guarded::default());
+        let goodput = [(1, 2), (2, 3), (3, 5)].map(|(from, to)| tally.goodput(from * CHANGE, to * CHANGE));
+        println!("system     {} x: 6 s, 6 s, 12 s after the step: {goodput:.2?}", load(CHANGE));
+        assert!((0.8..0.95).contains(&goodput[2]), "not the threshold of 0.9 at {} x: {goodput:?}", load(CHANGE));
     }
 }

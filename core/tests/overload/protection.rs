@@ -10,6 +10,7 @@ use tidegate_core::concurrency::shed::{self, Priority};
 use tidegate_core::concurrency::window;
 use tidegate_core::guard::Outcome;
 use tidegate_core::slot::lane::Own;
+use tidegate_core::system::gate;
 
 /// Lets everything pass.
 pub struct None;
@@ -87,5 +88,64 @@ impl Protection for Limited {
         }
         let limit = InForce::of(words.limit.load(Relaxed), self.numbers.initial).critical;
         self.history.push((now, limit));
+    }
+}
+
+/// The gate of the whole process, with busy workers as its CPU.
+#[derive(Default)]
+pub struct Guarded {
+    numbers: gate::Numbers,
+    inflight: u64,
+    words: [AtomicU64; 4],
+    ring: [AtomicU64; gate::RING],
+    lane: [AtomicU64; 4],
+    /// Busy time since the last sample; when it was taken; when busy workers were last seen; smoothed.
+    busy_ns: f64,
+    sampled: u64,
+    seen: u64,
+    cpu: f64,
+}
+
+const SAMPLE_NS: u64 = 100 * MS;
+
+impl Guarded {
+    fn words(&self) -> gate::Words<'_, AtomicU64> {
+        let [load, guarding, window, capacity] = &self.words;
+        gate::Words { load, guarding, window, capacity, ring: &self.ring }
+    }
+}
+
+impl Protection for Guarded {
+    fn enter(&mut self, now: u64, _: &Source) -> bool {
+        let admits = self.words().admits(&self.numbers, self.inflight, now);
+        self.inflight += u64::from(admits);
+        admits
+    }
+
+    fn exit(&mut self, now: u64, started: u64, outcome: Outcome) {
+        let words = self.words();
+        let window_word = words.window.load(Relaxed);
+        let sample = Sample { outcome, duration_ns: now - started, inflight: self.inflight };
+        sample::count(Own::new(&self.lane), 0, window::index_of(window_word), 0, &sample);
+        if window::is_due(window_word, now) {
+            words.turn(&self.numbers, now, |index| {
+                let mut sum = sample::Sum::default();
+                sample::add_up(self.lane.first_chunk().unwrap(), index, &mut sum);
+                sum
+            });
+        }
+        self.inflight -= 1;
+    }
+
+    fn see_busy(&mut self, now: u64, share: f64) {
+        self.busy_ns += share * (now - self.seen) as f64;
+        self.seen = now;
+        if now - self.sampled < SAMPLE_NS {
+            return;
+        }
+        let since = (now - self.sampled) as f64;
+        self.cpu += (self.busy_ns / since - self.cpu) * (1.0 - (-since / 1e9).exp());
+        (self.busy_ns, self.sampled) = (0.0, now);
+        self.words().sampled(gate::Load { cpu: (self.cpu * 1000.0) as u32, memory: 0 }, now);
     }
 }

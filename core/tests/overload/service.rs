@@ -1,5 +1,6 @@
 //! A service on a virtual clock: an open-loop load, callers with a deadline, a protection before a pool of workers
-//! with a first-in-first-out queue. A caller whose deadline passes leaves; the service does its work nevertheless.
+//! with a first-in-first-out queue. A caller whose deadline passes leaves; the service does its work nevertheless, or
+//! notices.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -20,6 +21,8 @@ pub const SLICE_NS: u64 = 20 * MS;
 pub trait Protection {
     fn enter(&mut self, now: u64, source: &Source) -> bool;
     fn exit(&mut self, now: u64, started: u64, outcome: Outcome);
+    /// What a sampler of the CPU would see: the share of workers that are busy, told at every arrival.
+    fn see_busy(&mut self, _now: u64, _share: f64) {}
 }
 
 /// A stream of calls with exponential gaps.
@@ -41,6 +44,8 @@ pub struct Scenario<'a> {
     pub pause: (u64, u64),
     /// The longest queue; the service refuses calls beyond it.
     pub queue: usize,
+    /// Whether the service passes over those in its queue whose callers have left.
+    pub notices: bool,
     pub length_ns: u64,
 }
 
@@ -50,6 +55,7 @@ pub const STEADY: Scenario<'static> = Scenario {
     spread: 0.5,
     pause: (u64::MAX, 0),
     queue: usize::MAX,
+    notices: false,
     length_ns: 12 * SECOND,
 };
 
@@ -191,6 +197,7 @@ impl<P: Protection> Run<'_, P> {
         }
         self.arrivals[source] = now + self.random.exponential(SECOND as f64 / (CAPACITY * load)).max(1);
         self.tallies[source].offered[(now / SLICE_NS) as usize] += 1;
+        self.protection.see_busy(now, self.ends.len() as f64 / WORKERS as f64);
         if self.protection.enter(now, who) {
             self.admit(source, now);
         }
@@ -223,8 +230,11 @@ impl<P: Protection> Run<'_, P> {
 
     fn done(&mut self, call: usize, now: u64) {
         self.ends.pop();
-        if let Some(next) = self.queue.pop_front() {
-            self.serve(next, now);
+        while let Some(next) = self.queue.pop_front() {
+            if self.calls[next].waits || !self.scenario.notices {
+                self.serve(next, now);
+                break;
+            }
         }
         self.leave(call, now, Outcome::Success);
     }
