@@ -212,3 +212,18 @@ fn what_a_class_met_is_noted_before_or_after_a_window_turns_and_never_lost() {
         assert!(answers[1] ^ shed::turn(&*shared), "in one of the two windows");
     });
 }
+
+#[test]
+fn each_refusal_makes_room_once() {
+    model(|| {
+        let shared = word(0);
+        shed::note(&*shared, Criticality::Sheddable, true);
+        let in_threads = shared.clone();
+        on_threads(2, move |_| shed::note(&*in_threads, Criticality::Critical, false));
+        let one_by_one = LoomWord(AtomicU64::new(0));
+        shed::note(&one_by_one, Criticality::Sheddable, true);
+        shed::note(&one_by_one, Criticality::Critical, false);
+        shed::note(&one_by_one, Criticality::Critical, false);
+        assert_eq!(shared.get(), one_by_one.get());
+    });
+}

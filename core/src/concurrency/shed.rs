@@ -1,15 +1,14 @@
 //! Who is refused first: each class of calls has a ceiling, a share of the limit; a call passes while fewer than that
 //! are in flight.
 //!
-//! Critical calls have the whole limit. The ceilings of the default and the sheddable ones adapt once a window: where
-//! a more critical call was refused while less critical ones were admitted, the least critical of those lose a
-//! tenth of their ceiling; otherwise they win back 1/400 of the limit. So room is kept for the critical calls as far
-//! as they need it, and the others fill the rest. Within a class a call of level 0 has 7/8 of the ceiling of one
-//! of level 99, and those between them a share between.
+//! Critical calls have the whole limit. The ceilings of the default and the sheddable ones adapt: each time that a more
+//! critical call is refused in a window in which less critical ones were admitted, the least critical of those lose
+//! 1/32 of their ceiling, at once, so that a spike is answered within its first calls; a window without such a refusal gives
+//! back 1/400 of the limit. So room is kept for the critical calls as far as they need it, and the others fill the
+//! rest. Within a class a call of level 0 has 7/8 of the ceiling of one of level 99, and those between them a share between.
 //!
 //! The word: flags of this window (refused: critical, default; admitted: default, sheddable; 4 bits) | spare (12) | cut of
-//! the default ceiling (24) | further cut of the sheddable one (24), in 2⁻²⁰ of the limit. A flag is set once a
-//! window, by one compare-and-swap.
+//! the default ceiling (24) | further cut of the sheddable one (24), in 2⁻²⁰ of the limit.
 //!
 //! Sources: trunk reservation in telephony (R. Akinpelu, *The overload performance of engineered networks with
 //! nonhierarchical and hierarchical routing*, 1984), with the reservation adapted in the manner of
@@ -71,19 +70,24 @@ impl Cuts {
         ONE.saturating_sub(cut).max(LOWEST)
     }
 
-    /// The cuts of the next window.
-    fn after(self, flags: u64) -> Cuts {
-        let has = |flag| flags & flag != 0;
+    /// The cuts after a call of this class was refused, in a window with these flags.
+    fn after_refusal(self, class: Criticality, flags: u64) -> Cuts {
+        let more = |class| (self.share(class) / 32).min(self.share(class) - LOWEST);
+        let (sheddable, default) = (more(Criticality::Sheddable), more(Criticality::Default));
+        if flags & ADMITTED_SHEDDABLE != 0 && sheddable > 0 {
+            return Cuts { sheddable: self.sheddable + sheddable, ..self };
+        }
+        let at_fault = matches!(class, Criticality::Critical) && flags & ADMITTED_DEFAULT != 0;
+        if at_fault { Cuts { default: self.default + default, ..self } } else { self }
+    }
+
+    /// The cuts after a window with these flags.
+    fn after_window(self, flags: u64) -> Cuts {
         let give = |cut: u64| cut.saturating_sub(ONE / 400);
-        let take = |cut: u64, class| cut + (self.share(class) / 10).min(self.share(class) - LOWEST);
-        let sheddable_at_fault = has(ADMITTED_SHEDDABLE) && self.share(Criticality::Sheddable) > LOWEST;
-        match (has(REFUSED_CRITICAL), has(REFUSED_DEFAULT)) {
-            (true, _) | (_, true) if sheddable_at_fault => {
-                Cuts { sheddable: take(self.sheddable, Criticality::Sheddable), ..self }
-            }
-            (true, _) if has(ADMITTED_DEFAULT) => Cuts { default: take(self.default, Criticality::Default), ..self },
+        match (flags & REFUSED_CRITICAL != 0, flags & REFUSED_DEFAULT != 0) {
+            (true, _) => self,
             (false, true) => Cuts { default: give(self.default), ..self },
-            _ => Cuts { default: give(self.default), sheddable: give(self.sheddable) },
+            (false, false) => Cuts { default: give(self.default), sheddable: give(self.sheddable) },
         }
     }
 }
@@ -98,25 +102,37 @@ pub fn ceiling(word: u64, limit: InForce, priority: Priority) -> u32 {
     (((u64::from(whole) * share) >> SHARE_BITS) as u32).max(1)
 }
 
-/// Notes what became of a call at its ceiling, for the window's verdict. **Hot**: a read, but for the first of a window.
+/// Notes what became of a call at its ceiling. **Hot** where the call was admitted: a read, but for the first of a window.
 #[inline(always)]
 pub fn note<W: Word>(word: &W, class: Criticality, admitted: bool) {
-    let flag = match (class, admitted) {
-        (Criticality::Critical, false) => REFUSED_CRITICAL,
-        (Criticality::Default, false) => REFUSED_DEFAULT,
-        (Criticality::Default, true) => ADMITTED_DEFAULT,
-        (Criticality::Sheddable, true) => ADMITTED_SHEDDABLE,
-        _ => return,
-    };
+    match (class, admitted) {
+        (Criticality::Default, true) => set(word, ADMITTED_DEFAULT),
+        (Criticality::Sheddable, true) => set(word, ADMITTED_SHEDDABLE),
+        (Criticality::Critical, false) => refused(word, class, REFUSED_CRITICAL),
+        (Criticality::Default, false) => refused(word, class, REFUSED_DEFAULT),
+        (Criticality::Critical, true) | (Criticality::Sheddable, false) => {}
+    }
+}
+
+#[inline(always)]
+fn set<W: Word>(word: &W, flag: u64) {
     if word.get() & flag == 0 {
         let _ = update(word, |seen| Ok::<_, ()>((seen | flag, ())));
     }
 }
 
-/// Adapts the ceilings when a window is turned, and tells whether others than critical calls were admitted in it. **Cold.**
+/// Makes room where less critical calls take it; writes nothing where none do.
+fn refused<W: Word>(word: &W, class: Criticality, flag: u64) {
+    let step = |seen: u64| {
+        let cuts = Cuts::of(seen).after_refusal(class, seen);
+        Ok::<_, ()>((seen & !CUTS_MASK | cuts.word() | flag, ()))
+    };
+    let _ = update(word, step);
+}
+
+/// Gives room back when a window is turned, and tells whether others than critical calls were admitted in it. **Cold.**
 pub fn turn<W: Word>(word: &W) -> bool {
-    let step = |seen| Ok::<_, ()>((Cuts::of(seen).after(seen & !CUTS_MASK).word(), seen));
-    let seen = update(word, step).unwrap_or(0);
+    let seen = update(word, |seen| Ok::<_, ()>((Cuts::of(seen).after_window(seen).word(), seen))).unwrap_or(0);
     seen & (ADMITTED_DEFAULT | ADMITTED_SHEDDABLE) != 0
 }
 
@@ -148,13 +164,13 @@ mod tests {
         }
         note(&word, Criticality::Critical, false);
         assert!(turn(&word));
-        assert_eq!(ceilings(word.load(Relaxed), 99), [900, 1000, 1000]);
+        assert_eq!(ceilings(word.load(Relaxed), 99), [968, 1000, 1000]);
         for _ in 0..2 {
             note(&word, Criticality::Default, true);
             note(&word, Criticality::Critical, false);
             turn(&word);
         }
-        assert_eq!(ceilings(word.load(Relaxed), 99), [710, 810, 1000], "none but default calls were there");
+        assert_eq!(ceilings(word.load(Relaxed), 99), [907, 938, 1000], "none but default calls were there");
     }
 
     #[test]
@@ -181,9 +197,9 @@ mod tests {
     fn nobody_is_shut_out_for_good() {
         let word = AtomicU64::new(0);
         for _ in 0..500 {
-            note(&word, Criticality::Critical, false);
             note(&word, Criticality::Default, true);
             note(&word, Criticality::Sheddable, true);
+            note(&word, Criticality::Critical, false);
             turn(&word);
         }
         assert_eq!(ceilings(word.load(Relaxed), 99), [15, 15, 1000]);
@@ -217,6 +233,8 @@ mod tests {
             let word = AtomicU64::new(start);
             for flags in windows {
                 word.fetch_or(flags << 60, Relaxed);
+                note(&word, Criticality::Critical, flags & 1 == 0);
+                note(&word, Criticality::Default, flags & 2 == 0);
                 turn(&word);
                 let cuts = Cuts::of(word.load(Relaxed));
                 prop_assert_eq!(cuts.word(), word.load(Relaxed));

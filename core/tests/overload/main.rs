@@ -222,7 +222,7 @@ fn critical_calls_are_served_under_a_spike_of_sheddable_ones() {
             Source { class: Criticality::Critical, level: 99, load: critical },
             Source { class: Criticality::Sheddable, level: 99, load: spike },
         ];
-        let scenario = Scenario { sources: &sources, length_ns: CHANGE + 20 * SECOND, ..STEADY };
+        let scenario = Scenario { sources: &sources, length_ns: CHANGE + 10 * SECOND, ..STEADY };
         for (name, numbers) in algorithms() {
             let mut limited = Limited::adaptive(numbers);
             let tallies = run(&scenario, &mut limited);
