@@ -157,7 +157,12 @@ impl<W: Word> Words<'_, W> {
             return None;
         }
         let spared = shed::turn(self.priority);
-        let in_force = InForce { critical: state.in_force(numbers, spared), others: state.in_force(numbers, false) };
+        let others = state.in_force(numbers, false);
+        let critical = match spared {
+            true => lagging(InForce::of(limit, numbers.initial).critical, state.in_force(numbers, true), numbers),
+            false => others,
+        };
+        let in_force = InForce { critical, others };
         let _ = replace(self.memory, memory, state.memory(index))
             && replace(self.round_trip, round_trip, state.round_trip().word())
             && replace(self.limit, limit, in_force.word(index));
@@ -180,6 +185,12 @@ impl<W: Word> Words<'_, W> {
             }
         }
     }
+}
+
+/// A limit for critical calls that falls by no more than a twentieth a window: while others are there, they make the
+/// room. Where it fell at once, the critical calls would be refused until what is in flight has ended.
+fn lagging(before: u32, now: u32, numbers: &Numbers) -> u32 {
+    now.max(numbers.clamp(f64::from(before) * 0.95) as u32)
 }
 
 #[cfg(test)]
@@ -243,6 +254,20 @@ mod tests {
             let numbers = Numbers { min, max, initial: 500, ..numbers() };
             words.fit(&numbers);
             assert_eq!((limit_of(&words), words.state(&numbers).limit as u32), (kept, kept));
+        }
+    }
+
+    #[test]
+    fn for_critical_calls_a_limit_falls_slowly_while_there_are_others() {
+        let all = Default::default();
+        let words = words(&all);
+        let dropped = Sum { drops: 100, ..good(20) };
+        for (second, (critical, others)) in [(19, 18), (18, 16), (14, 14)].into_iter().enumerate() {
+            if second < 2 {
+                shed::note(words.priority, crate::Criticality::Sheddable, true);
+            }
+            words.turn(&numbers(), (1 + second as u64) * 1000 * MS, |_| dropped).unwrap();
+            assert_eq!(InForce::of(words.limit.get(), 20), InForce { critical, others });
         }
     }
 
