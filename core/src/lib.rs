@@ -21,6 +21,7 @@ pub mod rules;
 pub mod runtime;
 pub mod segment;
 pub mod slot;
+pub mod system;
 pub mod throttle;
 pub mod word;
 

@@ -65,3 +65,15 @@ pub fn update_if<W: Word>(word: &W, step: impl Fn(u64) -> Option<u64>) -> Option
         }
     }
 }
+
+/// Replaces `old` by `new` once: false when another value stands there.
+pub fn replace<W: Word>(word: &W, old: u64, new: u64) -> bool {
+    loop {
+        match word.swap_if(old, new) {
+            Ok(()) => return true,
+            // A weak compare-and-swap may fail without a reason.
+            Err(now) if now == old => {}
+            Err(_) => return false,
+        }
+    }
+}

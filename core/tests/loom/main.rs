@@ -1,6 +1,7 @@
 //! Loom drives the shared words through every interleaving of a few threads. The transitions are the very functions
 //! that run on the segment.
 
+mod adaptive;
 mod breaker;
 mod concurrency;
 mod rate;
