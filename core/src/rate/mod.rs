@@ -1,3 +1,4 @@
 //! Rate limits.
 
+pub mod keyed;
 pub mod token_bucket;
