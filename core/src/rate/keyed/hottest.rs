@@ -133,7 +133,7 @@ impl<W: Word> Hottest<'_, W> {
         for (head, body) in self.heads.iter().zip(self.bodies) {
             let seen = head.get();
             // Lost to a call that counts: then this one is halved the next time.
-            if head.swap_if(seen, seen & !COUNT | (seen & COUNT) / 2).is_ok() {
+            if head.swap_if(seen, (seen & !COUNT) | ((seen & COUNT) / 2)).is_ok() {
                 let about = body[2].get();
                 let halved = about >> 9 << 8 | about & 0xff;
                 let name = name_of(body);

@@ -45,7 +45,7 @@ impl Ticking {
     /// The tick of a time (ns), modulo 2⁶⁴.
     #[inline(always)]
     pub(super) fn tick(&self, now: u64) -> u64 {
-        (u128::from(now) * u128::from(self.rate) >> self.shift) as u64
+        ((u128::from(now) * u128::from(self.rate)) >> self.shift) as u64
     }
 }
 

@@ -49,6 +49,7 @@ impl<'a, W: Word, const P: usize> Set<'a, W, P> {
 
     /// Brings a key in that is not there, with a full bucket; `idle` tells words of keys that need none. None: all
     /// places are needed.
+    #[cold]
     #[inline(never)]
     pub(super) fn insert(&self, print: u64, home: usize, idle: impl Fn(u64) -> bool) -> Option<&'a W> {
         for _ in 0..ROUNDS {

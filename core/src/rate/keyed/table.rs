@@ -77,7 +77,7 @@ impl<'a, W: crate::word::Word> Table<'a, W> {
     /// The set of a hash, by its highest bits.
     #[inline(always)]
     pub(super) fn set(&self, hash: u64) -> Set<'a, W, PLACES> {
-        let index = (u128::from(hash) * self.sets.len() as u128 >> 64) as usize;
+        let index = ((u128::from(hash) * self.sets.len() as u128) >> 64) as usize;
         set_on(self.sets.get(index).unwrap_or(self.first))
     }
 
@@ -123,7 +123,7 @@ mod tests {
         let seed = Seed { k0: 3, k1: 4 };
         let mut fill = vec![0usize; shape.sets];
         for key in 0..keys {
-            let index = (u128::from(seed.hash(&key.to_le_bytes())) * shape.sets as u128 >> 64) as usize;
+            let index = ((u128::from(seed.hash(&key.to_le_bytes())) * shape.sets as u128) >> 64) as usize;
             fill[index] += 1;
         }
         let over: usize = fill.iter().map(|&keys| keys.saturating_sub(PLACES)).sum();
