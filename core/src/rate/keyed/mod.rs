@@ -113,9 +113,9 @@ impl Keyed {
         let (answer, dice) = self.decide(table, key, now, cost);
         match answer {
             Ok(_) if !sampled(dice) => {}
-            Ok(_) => table.hottest.count(key, 1 << SAMPLE_BITS),
+            Ok(_) => table.hottest.count(key, 1 << SAMPLE_BITS, dice),
             Err(Refusal::Stale) => {}
-            Err(_) => table.hottest.count(key, 1),
+            Err(_) => table.hottest.count(key, 1, now ^ key.hash),
         }
         answer
     }
