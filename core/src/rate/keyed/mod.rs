@@ -13,8 +13,8 @@
 //! set:  stamp and overflow bucket | claim | 14 places                        (2 cache lines)
 //! ```
 //!
-//! [`place`] says what the words hold, [`set`] how a key comes in, [`numbers`] what a call does, [`refresh`] how a
-//! set follows time and changes of its rule, [`pace`] how exact it all is.
+//! `place` says what the words hold, `set` how a key comes in, `numbers` what a call does, `refresh` how a
+//! set follows time and changes of its rule, `pace` how exact it all is.
 
 mod hottest;
 mod numbers;
