@@ -8,6 +8,7 @@ mod common;
 pub mod fixed_window;
 pub mod follow;
 mod grid;
+pub mod keyed;
 pub mod limiter;
 pub mod pacing;
 pub mod reserve;

@@ -4,6 +4,7 @@
 mod adaptive;
 mod breaker;
 mod concurrency;
+mod keyed;
 mod rate;
 mod retry;
 
@@ -17,9 +18,7 @@ const SECOND: u64 = 1_000_000_000;
 /// Every interleaving with up to two preemptions: beyond that, three threads on one word show nothing new and take
 /// minutes.
 fn model(body: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
-    builder.check(body);
+    model_with(2, body);
 }
 
 struct LoomWord(AtomicU64);
@@ -51,4 +50,11 @@ fn on_threads<T: Send + 'static>(count: usize, body: impl Fn(usize) -> T + Clone
         })
         .collect();
     threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+/// Every interleaving with up to so many preemptions: what takes many steps would take minutes with two.
+fn model_with(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(body);
 }
