@@ -52,6 +52,7 @@ type vectorStep struct {
 	N            uint64            `json:"n"`
 	Value        *uint64           `json:"value"`
 	State        string            `json:"state"`
+	WaitNS       *uint64           `json:"wait_ns"`
 	Expect       json.RawMessage   `json:"expect"` // a status's name, or a quantile
 }
 
@@ -144,6 +145,7 @@ func (r *vectorRun) enter(s vectorStep) {
 	if s.RetryAfterNS != nil && p.entry.retry != *s.RetryAfterNS {
 		r.Errorf("step %d: retry after %d ns, want %d", r.where, p.entry.retry, *s.RetryAfterNS)
 	}
+	r.equal("wait", p.entry.wait, s.WaitNS)
 	if s.As != "" {
 		r.permits[s.As] = p
 	}

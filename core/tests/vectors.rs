@@ -35,7 +35,20 @@ macro_rules! folders {
     };
 }
 
-folders!(breaker, concurrency, counter, guard, histogram, rules, token_bucket);
+folders!(
+    breaker,
+    concurrency,
+    counter,
+    fixed_window,
+    guard,
+    histogram,
+    pacing,
+    rules,
+    sliding_counter,
+    sliding_window,
+    token_bucket,
+    warm_up
+);
 
 fn run_folder(folder: &str) {
     let mut paths: Vec<PathBuf> =
@@ -117,6 +130,7 @@ impl Run {
         let entered = self.guard(step).enter(&call, &mut permit);
         self.expect_status(step, status_of_entry(entered));
         self.expect("retry after", permit.retry_after_ns(), number(step, "retry_after_ns"));
+        self.expect("wait", permit.wait_ns(), number(step, "wait_ns"));
         if let Some(name) = step.get("as").and_then(Value::as_str) {
             self.permits.insert(name.to_owned(), permit);
         }

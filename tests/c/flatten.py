@@ -10,7 +10,7 @@ OUTCOMES = ["success", "failure", "timeout", "overloaded", "cancelled", "ignored
 MOST_VALUES = 50
 FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "timeout_ns", "retry_after_ns", "outcome",
           "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
-          "n", "value", "expect", "state"}
+          "n", "value", "expect", "state", "wait_ns"}
 
 
 def line(*fields):
@@ -26,7 +26,7 @@ def compact(document):
 
 def enter(s):
     line("enter", s["guard"], s.get("as"), s.get("cost"), s.get("timeout_ns"), s.get("key"), s.get("expect"),
-         s.get("retry_after_ns"))
+         s.get("retry_after_ns"), s.get("wait_ns"))
 
 
 def stats(s):

@@ -73,13 +73,14 @@ static void op_at(void) { expect_status(tg_clock_set(rt, number(1)), MOST_FIELDS
 /* rules <json> <expect> */
 static void op_rules(void) { expect_status(tg_rules_apply(rt, fields[1], strlen(fields[1]), NULL), 2); }
 
-/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> */
+/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> */
 static void op_enter(void) {
   tg_call call = TG_CALL_INIT;
   tg_permit unnamed, *permit = has(2) ? permit_named(fields[2]) : &unnamed;
   call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
   expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
   expect_number("retry after", tg_permit_retry_after(permit), 7);
+  expect_number("wait", tg_permit_wait(permit), 8);
 }
 
 static tg_outcome outcome_named(const char *name) {

@@ -63,7 +63,7 @@ void guard(const fields &f) { guard_of(f[1]); }
 void at(const fields &f) { expect(now->rt.set_clock(ns_of(f, 1)).status(), f, f.size()); }
 void rules(const fields &f) { expect(now->rt.apply_rules(f[1]).status(), f, 2); }
 
-// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after>
+// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait>
 void enter(const fields &f) {
   tidegate::call about;
   about.cost(number(f, 3));
@@ -72,6 +72,7 @@ void enter(const fields &f) {
   auto entered = guard_of(f[1]).enter(about);
   expect(entered.status(), f, 6);
   expect("retry after", entered ? 0 : in_c(entered.error().retry_after), f, 7);
+  expect("wait", entered ? in_c(entered->wait()) : 0, f, 8);
   // One without a name is never exited, as in the other languages: it stays in flight until the vector ends.
   static int unnamed = 0;
   const std::string name = has(f, 2) ? f[2] : "unnamed " + std::to_string(++unnamed);
@@ -89,11 +90,12 @@ outcome outcome_named(const std::string &name) {
 // exit <permit> <outcome> <expect>
 void exit(const fields &f) { expect(now->permits[f[1]].exit(outcome_named(f[2])), f, 3); }
 
+const char *const breakers[] = {"disabled", "closed", "open", "half_open", "recovering", "forced_open", "forced_closed"};
+
 // stats <guard> <breaker> <inflight> <limit> <calls by outcome>...
 void stats(const fields &f) {
-  static const char *const breakers[] = {"disabled", "closed", "open", "half_open"};
   const auto stats = stats_of(guard_of(f[1]));
-  expect("breaker", breakers[static_cast<std::size_t>(stats.breaker()) % 4], f, 2);
+  expect("breaker", breakers[static_cast<std::size_t>(stats.breaker()) % 7], f, 2);
   expect("inflight", stats.inflight(), f, 3);
   expect("limit", stats.limit(), f, 4);
   for (std::size_t i = 0; i < 6; i++) expect("calls", stats.calls(static_cast<outcome>(i)), f, 5 + i);

@@ -1,6 +1,6 @@
 //! Giving a permit back.
 
-use super::cell::{CALLS, LATENCY, MISUSED, RUN};
+use super::cell::{CALLS, LATENCY, MAX_RATES, MISUSED, RUN};
 use super::concurrency_stage::{give_place_back, give_place_back_alone};
 use super::extra::Further;
 use super::handle::Guard;
@@ -126,6 +126,11 @@ impl Guard {
         }
         let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
+            if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
+                // It left while it waited for its turn.
+                let waits = [permit.wait_ns; MAX_RATES];
+                self.give_rates_back(facts.numbers(), &waits, permit.followed.cost, permit.start_ns);
+            }
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));
         }

@@ -14,13 +14,14 @@ pub(crate) mod known;
 pub mod numbers;
 pub mod permit;
 pub mod policy_stage;
+mod rate_stage;
 pub mod recount;
 pub mod stats;
 mod taken;
 mod turned_away;
 pub mod watch;
 
-pub(crate) use turned_away::bring_word_over;
+pub(crate) use rate_stage::Limit;
 
 /// The stages, in pipeline order. Some come with later versions; their numbers are kept for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

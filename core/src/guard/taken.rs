@@ -1,16 +1,13 @@
 //! An attempt to enter, and what it has taken on its way: the rate limits are its last stage, and the permit its end.
 
 use super::cell::MAX_RATES;
-use super::enter::shadowed;
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
 use super::permit::{FOLLOWED, Followed, Marks, Permit, PermitState, seal_in};
 use super::policy_stage::{Go, key_hash};
 use super::turned_away::Ended;
-use super::{Call, NotEntered, Stage};
-use crate::rate::token_bucket::Refusal;
-use crate::rules::Mode;
+use super::{Call, NotEntered};
 use crate::slot::lane::Run;
 
 /// An attempt, and what it has taken.
@@ -31,6 +28,8 @@ pub(super) struct Taken<'a> {
     pub go: Go,
     /// The epoch of its place in flight.
     pub place: Option<u64>,
+    /// How long each rate limit lets it wait.
+    pub waits: [u64; MAX_RATES],
     /// How many rate limits it passed.
     pub rates: usize,
 }
@@ -40,7 +39,20 @@ impl<'a> Taken<'a> {
     #[inline(always)]
     pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
         let (marks, go, place) = (facts.marks(), Go::NOTHING, None);
-        Taken { guard, facts, run, now, cost, deadline_ns: 0, marks, breaker: 0, go, place, rates: 0 }
+        Taken {
+            guard,
+            facts,
+            run,
+            now,
+            cost,
+            deadline_ns: 0,
+            marks,
+            breaker: 0,
+            go,
+            place,
+            waits: [0; MAX_RATES],
+            rates: 0,
+        }
     }
 
     /// The numbers that it goes by.
@@ -49,35 +61,8 @@ impl<'a> Taken<'a> {
         self.facts.numbers()
     }
 
-    /// Takes what the call costs of every limit, and ends.
-    #[inline(never)]
-    pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        if self.takes_one_token() {
-            return self.end(call, permit);
-        }
-        for (index, word) in self.guard.cell().hot.rates.iter().enumerate().take(self.numbers().rate_count()) {
-            let mode = self.numbers().rate(index).mode();
-            let taken = match mode {
-                Mode::Off => Ok(()),
-                _ => self.numbers().rate(index).bucket().take(word, self.now, self.cost),
-            };
-            self.rates = index;
-            match taken {
-                Ok(()) => {}
-                Err(Refusal::Empty(_) | Refusal::Never) if mode == Mode::Shadow => shadowed(self.run, Stage::Rate),
-                Err(refusal) => return self.refused_by_rate(refusal, call, permit),
-            }
-        }
-        self.end(call, permit)
-    }
-
-    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
-    fn takes_one_token(&self) -> bool {
-        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate(0).mode() == Mode::Enforce;
-        plain && self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
-    }
-
-    fn end(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+    /// Ends an attempt that has taken everything.
+    pub(super) fn end(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if self.marks.has(FOLLOWED) {
             permit.followed = followed(&self.go, call.key, self.cost);
         }

@@ -2,18 +2,14 @@
 
 use super::cell::{MAX_RATES, REJECTED};
 use super::concurrency_stage::give_place_back;
-use super::numbers::Block;
 use super::permit::{Marks, PROBE, Permit, PermitState};
 use super::taken::Taken;
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
 use crate::policy::{RECORD_VERSION, Record};
-use crate::rate::token_bucket::Refusal;
-use crate::rules::Mode;
 use crate::runtime::current;
 use crate::slot::lane::Count;
-use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// How often enter begins again when rules change under it, before it gives up.
 const TRIES: u64 = 16;
@@ -35,30 +31,6 @@ impl Ended {
 }
 
 impl Taken<'_> {
-    /// A rate limit said no, or is of other numbers.
-    #[cold]
-    pub(super) fn refused_by_rate(
-        self,
-        refusal: Refusal,
-        call: &Call<'_>,
-        permit: &mut Permit,
-    ) -> Result<(), NotEntered> {
-        let retry_after_ns = match refusal {
-            Refusal::Empty(ns) => {
-                let word = &self.guard.cell().hot.rates[self.rates % MAX_RATES];
-                self.numbers().rate(self.rates).bucket().rebase(word, self.guard.now());
-                ns
-            }
-            Refusal::Never => u64::MAX,
-            Refusal::Stale => {
-                self.bring_over(self.rates);
-                return self.turn_away(Ended::Again, call, permit);
-            }
-        };
-        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: self.rates as u32 };
-        self.turn_away(ended, call, permit)
-    }
-
     /// Gives all back, then refuses, or begins again when the rules changed.
     #[cold]
     pub(super) fn turn_away(self, ended: Ended, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
@@ -98,9 +70,8 @@ impl Taken<'_> {
 
     /// Gives back everything, in the order opposite to that of the stages.
     fn give_all_back(&self) {
-        let (cell, rates) = (&self.guard.cell().hot, self.rates.min(self.numbers().rate_count()).min(MAX_RATES));
-        for index in (0..rates).rev().filter(|&index| self.numbers().rate(index).mode() == Mode::Enforce) {
-            self.numbers().rate(index).bucket().give_back(&cell.rates[index], self.now, self.cost);
+        if self.rates != 0 {
+            self.guard.give_rates_back(self.numbers(), &self.waits[..self.rates.min(MAX_RATES)], self.cost, self.now);
         }
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
@@ -111,32 +82,9 @@ impl Taken<'_> {
         if self.marks.has(PROBE) {
             let (timing, generation) = (self.numbers().timing(), state::generation_of(self.breaker));
             // Giving a probe back changes no state.
-            state::end_probe(&cell.breaker, &timing, generation, ProbeEnd::Unjudged, self.now);
+            state::end_probe(&self.guard.cell().hot.breaker, &timing, generation, ProbeEnd::Unjudged, self.now);
         }
     }
-
-    /// Brings a word over that is of other numbers, unless it is ours that are old.
-    fn bring_over(&self, index: usize) {
-        if std::ptr::eq(self.guard.numbers(), self.numbers()) {
-            bring_word_over(&self.guard.cell().hot.rates[index], self.numbers(), index, self.now);
-        }
-    }
-}
-
-/// Makes a rate's word one of these numbers: rescaled from those before the last change, so that the tokens stay;
-/// full when it is of older ones still (a publisher died before it brought the words over).
-pub(crate) fn bring_word_over(word: &AtomicU64, numbers: &Block, index: usize, now: u64) {
-    let bucket = numbers.rate(index).bucket();
-    let seen = word.load(Acquire);
-    if bucket.owns(seen) {
-        return;
-    }
-    let next = match numbers.rate(index).before() {
-        Some(before) if before.owns(seen) => bucket.rescale(&before, seen, now),
-        _ => 0,
-    };
-    // Failing means that another was faster, or took a token meanwhile; whoever meets the word again tries again.
-    let _ = word.compare_exchange(seen, next, AcqRel, Acquire);
 }
 
 /// The record of a call of which no more is known.

@@ -3,6 +3,7 @@
 use super::common::Refusal;
 use super::fixed_window::FixedWindow;
 use super::pacing::Pacing;
+use super::reserve::Reserving;
 use super::sliding_counter::SlidingCounter;
 use super::sliding_window::SlidingWindow;
 use super::token_bucket::Bucket;
@@ -14,6 +15,8 @@ use crate::word::Word;
 pub enum Rate {
     /// See [`super::token_bucket`].
     TokenBucket(Bucket),
+    /// The same whose calls may wait: see [`super::reserve`].
+    Reserving(Reserving),
     /// See [`super::pacing`].
     Pacing(Pacing),
     /// See [`super::fixed_window`].
@@ -31,6 +34,7 @@ impl Rate {
     pub fn words(&self) -> [u64; 8] {
         match self {
             Rate::TokenBucket(rate) => rate.words(),
+            Rate::Reserving(rate) => rate.words(),
             Rate::Pacing(rate) => rate.words(),
             Rate::FixedWindow(rate) => rate.words(),
             Rate::SlidingCounter(rate) => rate.words(),
@@ -48,6 +52,7 @@ impl Rate {
             Rate::SlidingCounter(_) => 4,
             Rate::SlidingWindow(_) => 5,
             Rate::WarmUp(_) => 6,
+            Rate::Reserving(_) => 7,
         }
     }
 
@@ -60,7 +65,21 @@ impl Rate {
             4 => SlidingCounter::of(words).map(Rate::SlidingCounter),
             5 => SlidingWindow::of(words).map(Rate::SlidingWindow),
             6 => WarmUp::of(words).map(Rate::WarmUp),
+            7 => Reserving::of(words).map(Rate::Reserving),
             _ => None,
+        }
+    }
+
+    /// Which change of the rule these numbers are of: 1 to 15, in a circle.
+    pub fn generation(&self) -> u64 {
+        match self {
+            Rate::TokenBucket(rate) => rate.generation,
+            Rate::Reserving(rate) => rate.bucket.generation,
+            Rate::Pacing(rate) => rate.generation(),
+            Rate::FixedWindow(rate) => rate.generation(),
+            Rate::SlidingCounter(rate) => rate.generation(),
+            Rate::SlidingWindow(rate) => rate.generation(),
+            Rate::WarmUp(rate) => rate.generation(),
         }
     }
 
@@ -73,6 +92,7 @@ impl Rate {
     pub fn most(&self) -> u64 {
         match self {
             Rate::TokenBucket(rate) => rate.tokens_in(rate.tolerance),
+            Rate::Reserving(rate) => rate.most(),
             Rate::Pacing(rate) => rate.most(),
             Rate::FixedWindow(rate) => rate.limit(),
             Rate::SlidingCounter(rate) => rate.limit(),
@@ -85,6 +105,7 @@ impl Rate {
     pub fn step<W: Word>(&self, seen: u64, buckets: &[W], now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         match self {
             Rate::TokenBucket(rate) => rate.step(seen, now, cost).map(|next| (next, 0)),
+            Rate::Reserving(rate) => rate.step(seen, now, cost, u64::MAX).map(|(next, taken)| (next, taken.wait_ns)),
             Rate::Pacing(rate) => rate.step(seen, now, cost),
             Rate::FixedWindow(rate) => rate.step(seen, now, cost),
             Rate::SlidingCounter(rate) => rate.step(seen, now, cost),
@@ -97,6 +118,7 @@ impl Rate {
     pub fn take<W: Word>(&self, word: &W, buckets: &[W], now: u64, cost: u64) -> Result<u64, Refusal> {
         match self {
             Rate::TokenBucket(rate) => rate.take(word, now, cost).map(|()| 0),
+            Rate::Reserving(rate) => rate.take_or_wait(word, now, cost, u64::MAX),
             Rate::Pacing(rate) => rate.take(word, now, cost),
             Rate::FixedWindow(rate) => rate.take(word, now, cost),
             Rate::SlidingCounter(rate) => rate.take(word, now, cost),
@@ -111,6 +133,7 @@ impl Rate {
         let acts = taken.saturating_add(wait);
         match self {
             Rate::TokenBucket(rate) => rate.give_back(word, now, cost),
+            Rate::Reserving(rate) => rate.give_back(word, now, cost),
             Rate::Pacing(rate) => rate.give_back(word, acts, cost),
             Rate::FixedWindow(rate) => rate.give_back(word, taken, cost),
             Rate::SlidingCounter(rate) => rate.give_back(word, taken, cost),
@@ -123,6 +146,7 @@ impl Rate {
     pub fn pressure<W: Word>(&self, seen: u64, buckets: &[W], now: u64) -> u32 {
         match self {
             Rate::TokenBucket(rate) => rate.pressure(seen, now),
+            Rate::Reserving(rate) => rate.pressure(seen, now),
             Rate::Pacing(rate) => rate.pressure(seen, now),
             Rate::FixedWindow(rate) => rate.pressure(seen, now),
             Rate::SlidingCounter(rate) => rate.pressure(seen, now),
@@ -136,6 +160,9 @@ impl Rate {
     pub fn rescale<W: Word>(&self, old: &Rate, seen: u64, buckets: &[W], now: u64) -> u64 {
         match (self, old) {
             (Rate::TokenBucket(rate), Rate::TokenBucket(old)) => rate.rescale(old, seen, now),
+            (Rate::Reserving(rate), Rate::Reserving(old)) => rate.rescale(old, seen, now),
+            (Rate::Reserving(rate), Rate::TokenBucket(old)) => rate.rescale(&Reserving::from(*old), seen, now),
+            (Rate::TokenBucket(rate), Rate::Reserving(old)) => Reserving::from(*rate).rescale(old, seen, now),
             (Rate::Pacing(rate), Rate::Pacing(old)) => rate.rescale(old, seen, now),
             (Rate::FixedWindow(rate), Rate::FixedWindow(old)) => rate.rescale(old, seen, now),
             (Rate::SlidingCounter(rate), Rate::SlidingCounter(old)) => rate.rescale(old, seen, now),
@@ -150,6 +177,7 @@ impl Rate {
     pub fn owns(&self, word: u64) -> bool {
         match self {
             Rate::TokenBucket(rate) => rate.owns(word),
+            Rate::Reserving(rate) => rate.owns(word),
             Rate::Pacing(rate) => rate.owns(word),
             Rate::FixedWindow(rate) => rate.owns(word),
             Rate::SlidingCounter(rate) => rate.owns(word),
@@ -164,6 +192,7 @@ impl Rate {
     pub fn rebase<W: Word>(&self, word: &W, now: u64) {
         match self {
             Rate::TokenBucket(rate) => rate.rebase(word, now),
+            Rate::Reserving(rate) => rate.rebase(word, now),
             Rate::Pacing(rate) => rate.rebase(word, now),
             Rate::FixedWindow(rate) => rate.rebase(word, now),
             Rate::SlidingCounter(rate) => rate.rebase(word, now),

@@ -31,6 +31,11 @@ impl Pacing {
         Some(Pacing { slots, max_wait })
     }
 
+    /// Which change of the rule these numbers are of.
+    pub fn generation(&self) -> u64 {
+        self.slots.generation
+    }
+
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
         let mut words = self.slots.words();

@@ -16,7 +16,7 @@ use crate::word::{Word, update};
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserving {
-    bucket: Bucket,
+    pub(super) bucket: Bucket,
     /// The deepest debt, in eighths of a nanosecond.
     debt: u64,
 }
@@ -34,6 +34,13 @@ pub struct Reservation {
     exact: u64,
 }
 
+/// One that lets nobody wait.
+impl From<Bucket> for Reserving {
+    fn from(bucket: Bucket) -> Reserving {
+        Reserving { bucket, debt: 0 }
+    }
+}
+
 impl Reserving {
     /// The longest `max_wait`, in ns: 1.14 years. A longer one counts as this.
     pub const MAX_WAIT: u64 = ((MAX_FILL - 1) as u64) >> FRACTION;
@@ -42,6 +49,11 @@ impl Reserving {
     pub fn new(limit: f64, per_ns: u64, burst: u64, max_wait_ns: u64, generation: u64) -> Option<Reserving> {
         let bucket = Bucket::new(limit, per_ns, burst, generation)?;
         Some(Reserving { bucket, debt: max_wait_ns.min(Self::MAX_WAIT) << FRACTION })
+    }
+
+    /// The largest cost that is not [`Refusal::Never`].
+    pub fn most(&self) -> u64 {
+        self.bucket.tokens_in(self.bucket.tolerance)
     }
 
     /// As words for a block of numbers.

@@ -65,6 +65,11 @@ impl SlidingWindow {
         possible.then_some(SlidingWindow { limit, buckets, grid, layout, generation })
     }
 
+    /// Which change of the rule these numbers are of.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
         let [width, reciprocal] = self.grid.words();

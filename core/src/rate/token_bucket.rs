@@ -48,7 +48,9 @@ impl Bucket {
         let fits = |&shift: &u32| ideal * f64::from(shift).exp2() < 2f64.powi(bits(shift));
         let shift = (0..=60).rev().find(fits)?;
         let interval = (ideal * f64::from(shift).exp2()) as u64;
-        let tolerance = cost_of(interval, shift, burst);
+        // As each cost rounds up, so many single ones may take a little more than all at once; but never one token more.
+        let (each, more) = (cost_of(interval, shift, 1), cost_of(interval, shift, burst.saturating_add(1)));
+        let tolerance = (each * u128::from(burst)).min(more - 1).max(cost_of(interval, shift, burst));
         let possible = interval > 0 && burst > 0 && tolerance <= MAX_FILL;
         let unit = cost_of(interval, shift, 1) as u64;
         possible.then_some(Bucket { interval, shift, unit, tolerance: tolerance as u64, generation })

@@ -107,6 +107,11 @@ impl WarmUp {
         numbers.with_queue(max_wait_ns).checked()
     }
 
+    /// Which change of the rule these numbers are of.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
         let stored = self.threshold << 32 | self.max;

@@ -6,7 +6,7 @@
 use super::resolve::full;
 use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::bring_word_over;
+use crate::guard::Limit;
 use crate::guard::cell::GuardCell;
 use crate::guard::numbers::{Block, Compiled, compile};
 use crate::rules::{self, GuardRules, Problem, Report, RuleSet};
@@ -123,9 +123,11 @@ impl Shared {
         let (Some(guard), Some(block)) = (segment.at::<GuardCell>(found.at), segment.at::<Block>(block)) else {
             return;
         };
+        let view = segment.view();
         for index in 0..block.rate_count() {
-            while !block.rate(index).bucket().owns(guard.hot.rates[index].load(Acquire)) {
-                bring_word_over(&guard.hot.rates[index], block, index, now);
+            let Some(limit) = Limit::of(&view, guard, block, index) else { continue };
+            while !limit.owns_its_word() {
+                limit.bring_word_over(now);
             }
         }
         for rate in &guard.hot.rates[block.rate_count()..] {

@@ -1,6 +1,6 @@
 //! From a guard's rules to its numbers.
 
-use super::{Extra, LAST_CALLS, NO_RULES, Numbers, Rate};
+use super::{Extra, LAST_CALLS, NO_RULES, Numbers, OF_RATES, RateNumbers};
 use crate::breaker::last_calls::HEAD_WORDS;
 use crate::breaker::running::Slow;
 use crate::breaker::state::Timing;
@@ -8,7 +8,14 @@ use crate::breaker::window::{self, Threshold};
 use crate::concurrency::fixed::Hold;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::MAX_RATES;
+use crate::rate::Rate;
+use crate::rate::fixed_window::FixedWindow;
+use crate::rate::pacing::Pacing;
+use crate::rate::reserve::Reserving;
+use crate::rate::sliding_counter::SlidingCounter;
+use crate::rate::sliding_window::SlidingWindow;
 use crate::rate::token_bucket::Bucket;
+use crate::rate::warm_up::WarmUp;
 use crate::rules::{BreakerRule, GuardRules, RateAlgorithm, RateRule};
 
 /// The share of calls that a recovering breaker begins with: a sixteenth.
@@ -60,7 +67,9 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
         compile_rest_of_breaker(rule, &before_extra, &mut extra);
     }
     for (index, rule) in rules.rate.iter().take(MAX_RATES).enumerate() {
-        numbers.rates[index] = Some(compile_rate(rule, before.rates[index].as_ref(), index)?);
+        let rate = compile_rate(rule, before.rates[index].as_ref(), index)?;
+        extra.set_table(OF_RATES + index, [0, rate.rate.buckets() as u64]);
+        numbers.rates[index] = Some(rate);
     }
     Ok(Compiled { numbers, extra })
 }
@@ -99,21 +108,51 @@ fn share(ratio: f64) -> u64 {
     ((ratio * 2f64.powi(32)) as u64).max(1)
 }
 
-fn compile_rate(rule: &RateRule, before: Option<&Rate>, index: usize) -> Result<Rate> {
-    let generation = before.map_or(0, |rate| rate.bucket.generation);
-    let RateAlgorithm::TokenBucket { burst, .. } = rule.algorithm else {
-        return Err(Error::new(ErrorKind::Invalid, format!("rate[{index}]: not yet")));
-    };
-    let numbers = |generation| Bucket::new(rule.limit, rule.per_ns, burst, generation);
-    if let Some(same) = before.filter(|rate| numbers(generation) == Some(rate.bucket)) {
-        return Ok(Rate { mode: rule.mode, ..*same });
+fn compile_rate(rule: &RateRule, before: Option<&RateNumbers>, index: usize) -> Result<RateNumbers> {
+    let generation = before.map_or(0, |numbers| numbers.rate.generation());
+    let numbers = |generation| rate_of(rule, generation);
+    if let Some(same) = before.filter(|before| numbers(generation) == Some(before.rate)) {
+        return Ok(RateNumbers { mode: rule.mode, ..*same });
     }
-    let Some(bucket) = numbers(generation % 15 + 1) else {
-        let what = format!(
-            "rate[{index}]: a bucket of {} tokens at {} in {} ns takes over a year to fill; lower burst or raise limit",
-            burst, rule.limit, rule.per_ns
-        );
-        return Err(Error::new(ErrorKind::Invalid, what));
+    let rate = numbers(generation % 15 + 1).ok_or_else(|| unfit(rule, index))?;
+    Ok(RateNumbers { rate, before: before.map(|before| before.rate), mode: rule.mode })
+}
+
+/// The numbers of a rule in some generation, if the algorithm can hold them.
+fn rate_of(rule: &RateRule, generation: u64) -> Option<Rate> {
+    let (limit, per) = (rule.limit, rule.per_ns);
+    match rule.algorithm {
+        RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 } => {
+            Bucket::new(limit, per, burst, generation).map(Rate::TokenBucket)
+        }
+        RateAlgorithm::TokenBucket { burst, max_wait_ns } => {
+            Reserving::new(limit, per, burst, max_wait_ns, generation).map(Rate::Reserving)
+        }
+        RateAlgorithm::Pacing { max_wait_ns } => Pacing::new(limit, per, max_wait_ns, generation).map(Rate::Pacing),
+        RateAlgorithm::FixedWindow => FixedWindow::new(limit as u64, per, generation).map(Rate::FixedWindow),
+        RateAlgorithm::SlidingCounter => SlidingCounter::new(limit as u64, per, generation).map(Rate::SlidingCounter),
+        RateAlgorithm::SlidingWindow { buckets } => {
+            SlidingWindow::new(limit as u64, per, buckets, generation).map(Rate::SlidingWindow)
+        }
+        RateAlgorithm::WarmUp { cold_factor, warm_up_ns, max_wait_ns } => {
+            WarmUp::new(limit, per, warm_up_ns, cold_factor, max_wait_ns, generation).map(Rate::WarmUp)
+        }
+    }
+}
+
+/// What a rule asks for that its algorithm cannot hold.
+fn unfit(rule: &RateRule, index: usize) -> Error {
+    let (limit, per) = (rule.limit, rule.per_ns);
+    let what = match rule.algorithm {
+        RateAlgorithm::TokenBucket { burst, .. } => {
+            format!(
+                "a bucket of {burst} tokens at {limit} in {per} ns takes over a year to fill; lower burst or raise limit"
+            )
+        }
+        RateAlgorithm::SlidingCounter | RateAlgorithm::SlidingWindow { .. } => {
+            format!("a sliding window counts up to {}, not {limit}; a token_bucket takes more", (1 << 22) - 1)
+        }
+        _ => format!("{limit} in {per} ns is more than this algorithm can hold; a token_bucket takes more"),
     };
-    Ok(Rate { bucket, before: before.map(|rate| rate.bucket), mode: rule.mode })
+    Error::new(ErrorKind::Invalid, format!("rate[{index}]: {what}"))
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 
 pub use compile::{Compiled, compile};
 pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, LAST_CALLS, OF_RATES, TABLES};
-pub use rate::{Rate, RateWords};
+pub use rate::{RateNumbers, RateWords};
 
 /// Bytes of a block.
 pub const BYTES: usize = size_of::<Block>();
@@ -73,7 +73,7 @@ pub struct Numbers {
     /// Place and length of the policy's name; 0: none.
     pub policy: (u64, u64),
     /// The rate limits.
-    pub rates: [Option<Rate>; MAX_RATES],
+    pub rates: [Option<RateNumbers>; MAX_RATES],
     /// Place of the numbers of further disciplines; 0: there are none.
     pub extra: Offset,
 }
@@ -156,7 +156,8 @@ impl Block {
     /// Whether there is no more to them than a breaker, a concurrency limit and a rate limit, all of them enforced.
     pub fn are_plain(&self) -> bool {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
-        let rate = flags.rates() == 0 || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce;
+        let rate = flags.rates() == 0
+            || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce && self.rate(0).one().is_some();
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
         stages && rate && self.timeout_ns() == 0 && self.extra() == 0
     }
@@ -248,7 +249,7 @@ impl Block {
 
     /// Everything, for comparisons and figures.
     pub fn read(&self) -> Numbers {
-        let rate = |index: usize| (index < self.rate_count()).then(|| self.rates[index].read());
+        let rate = |index: usize| self.rates[index].read().filter(|_| index < self.rate_count());
         Numbers {
             breaker_mode: self.flags().breaker(),
             policy_mode: self.flags().policy(),

@@ -1,74 +1,75 @@
 //! The numbers of one rate limit, as words of a block.
 
 use super::mode;
-use crate::rate::token_bucket::Bucket;
+use crate::rate::Rate;
+use crate::rate::token_bucket::One;
 use crate::rules::Mode;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// One rate limit, and what it was before the last change, so that whoever meets a word of the old numbers can
 /// bring it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
+pub struct RateNumbers {
     /// Its numbers.
-    pub bucket: Bucket,
+    pub rate: Rate,
     /// Its numbers before.
-    pub before: Option<Bucket>,
+    pub before: Option<Rate>,
     /// Its mode.
     pub mode: Mode,
 }
 
-/// The words: a bucket, the one before it, the mode.
+const PLAIN: usize = 1;
+const BEFORE: usize = PLAIN + 8;
+const WORDS: usize = BEFORE + 8;
+
+/// The words: mode (2 bits), kinds of the two (from bits 8 and 16); the numbers; those before.
 #[repr(transparent)]
-pub struct RateWords([AtomicU64; 9]);
+pub struct RateWords([AtomicU64; WORDS]);
 
 impl RateWords {
     /// No limit.
     pub const fn none() -> RateWords {
-        RateWords([const { AtomicU64::new(0) }; 9])
+        RateWords([const { AtomicU64::new(0) }; WORDS])
     }
 
     /// The limit's mode.
     #[inline(always)]
     pub fn mode(&self) -> Mode {
-        mode(self.0[8].load(Relaxed))
+        mode(self.0[0].load(Relaxed))
     }
 
-    /// Its numbers.
-    #[inline(always)]
-    pub fn bucket(&self) -> Bucket {
-        self.bucket_at(0)
+    /// Its numbers; None: no rule gave them.
+    #[inline]
+    pub fn rate(&self) -> Option<Rate> {
+        Rate::of(self.0[0].load(Relaxed) >> 8 & 0xFF, self.eight(PLAIN))
     }
 
     /// Its numbers before the last change.
-    pub fn before(&self) -> Option<Bucket> {
-        Some(self.bucket_at(4)).filter(|bucket| bucket.generation != 0)
+    pub fn before(&self) -> Option<Rate> {
+        Rate::of(self.0[0].load(Relaxed) >> 16 & 0xFF, self.eight(BEFORE))
     }
 
-    #[inline(always)]
-    fn bucket_at(&self, from: usize) -> Bucket {
-        let packed = self.0[from + 1].load(Relaxed);
-        Bucket {
-            interval: self.0[from].load(Relaxed),
-            shift: (packed & 63) as u32,
-            tolerance: self.0[from + 2].load(Relaxed),
-            unit: self.0[from + 3].load(Relaxed),
-            generation: packed >> 8 & 15,
-        }
+    /// What taking a single token needs, where it is a token bucket that lets nobody wait.
+    pub fn one(&self) -> Option<One> {
+        if let Some(Rate::TokenBucket(bucket)) = self.rate() { Some(bucket.one()) } else { None }
     }
 
-    pub(super) fn read(&self) -> Rate {
-        Rate { bucket: self.bucket(), before: self.before(), mode: self.mode() }
+    #[inline]
+    fn eight(&self, from: usize) -> [u64; 8] {
+        std::array::from_fn(|index| self.0[from + index].load(Relaxed))
     }
 
-    pub(super) fn write(&self, rate: &Rate) {
-        let none = Bucket { interval: 0, shift: 0, unit: 0, tolerance: 0, generation: 0 };
-        let words = words_of(&rate.bucket).into_iter().chain(words_of(&rate.before.unwrap_or(none)));
-        for (to, from) in self.0.iter().zip(words.chain([rate.mode as u64])) {
+    pub(super) fn read(&self) -> Option<RateNumbers> {
+        Some(RateNumbers { rate: self.rate()?, before: self.before(), mode: self.mode() })
+    }
+
+    pub(super) fn write(&self, numbers: &RateNumbers) {
+        let before = numbers.before.map_or(0, |rate| rate.kind());
+        let first = numbers.mode as u64 | numbers.rate.kind() << 8 | before << 16;
+        let words =
+            [first].into_iter().chain(numbers.rate.words()).chain(numbers.before.map_or([0; 8], |rate| rate.words()));
+        for (to, from) in self.0.iter().zip(words) {
             to.store(from, Relaxed);
         }
     }
-}
-
-fn words_of(bucket: &Bucket) -> [u64; 4] {
-    [bucket.interval, u64::from(bucket.shift) | bucket.generation << 8, bucket.tolerance, bucket.unit]
 }

@@ -8,8 +8,25 @@ use crate::rules::read::Node;
 use serde_json::{Value, json};
 
 /// The features of this version.
-pub(super) const FEATURES: [&str; 7] =
-    ["breaker", "fixed_concurrency", "max_hold", "policy", "shadow", "timeout", "token_bucket"];
+pub(super) const FEATURES: [&str; 17] = [
+    "breaker",
+    "error_count",
+    "fixed_concurrency",
+    "fixed_window",
+    "max_hold",
+    "max_wait",
+    "pacing",
+    "policy",
+    "recover_over",
+    "shadow",
+    "sliding_counter",
+    "sliding_window",
+    "slow",
+    "timeout",
+    "token_bucket",
+    "warm_up",
+    "window_calls",
+];
 
 /// The name of a feature that this version has.
 pub(super) struct Feature;

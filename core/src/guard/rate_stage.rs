@@ -1,0 +1,158 @@
+//! The rate stage: a call passes all limits of its guard, or takes from none.
+
+use super::cell::{GuardCell, MAX_RATES};
+use super::enter::shadowed;
+use super::handle::Guard;
+use super::numbers::{Block, ExtraBlock, OF_RATES};
+use super::permit::{FOLLOWED, Permit};
+use super::taken::Taken;
+use super::turned_away::Ended;
+use super::{Call, NotEntered, Stage};
+use crate::rate::{Rate, Refusal};
+use crate::rules::Mode;
+use crate::segment::{Offset, View};
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// One rate limit of a guard, ready to be asked.
+pub(crate) struct Limit<'a> {
+    rate: Rate,
+    before: Option<Rate>,
+    pub(super) mode: Mode,
+    word: &'a AtomicU64,
+    /// Of a sliding window.
+    buckets: &'a [AtomicU64],
+}
+
+impl<'a> Limit<'a> {
+    /// The limit of an index; None: there is none that could be asked.
+    pub(crate) fn of(view: &'a View, cell: &'a GuardCell, numbers: &Block, index: usize) -> Option<Limit<'a>> {
+        let words = numbers.rate(index);
+        let (rate, word) = (words.rate()?, cell.hot.rates.get(index)?);
+        let buckets = match rate.buckets() {
+            0 => &[],
+            count => {
+                let [at, _] = view.at::<ExtraBlock>(numbers.extra())?.table(OF_RATES + index);
+                view.words(at as Offset, count)?
+            }
+        };
+        Some(Limit { rate, before: words.before(), mode: words.mode(), word, buckets })
+    }
+
+    fn take(&self, now: u64, cost: u64) -> Result<u64, Refusal> {
+        self.rate.take(self.word, self.buckets, now, cost)
+    }
+
+    /// The used share in thousandths.
+    pub(super) fn pressure(&self, now: u64) -> u32 {
+        self.rate.pressure(self.word.load(Relaxed), self.buckets, now)
+    }
+
+    /// Makes its word one of these numbers: rescaled from those before the last change, so that what was used stays used; afresh
+    /// when it is of older ones still (a publisher died before it brought the words over).
+    pub(crate) fn bring_word_over(&self, now: u64) {
+        let seen = self.word.load(Acquire);
+        if self.rate.owns(seen) {
+            return;
+        }
+        let next = match &self.before {
+            Some(before) if before.owns(seen) => self.rate.rescale(before, seen, self.buckets, now),
+            _ => 0,
+        };
+        // Failing means that another was faster, or took something meanwhile; whoever meets the word again tries again.
+        let _ = self.word.compare_exchange(seen, next, AcqRel, Acquire);
+    }
+
+    /// Whether its word is of these numbers.
+    pub(crate) fn owns_its_word(&self) -> bool {
+        self.rate.owns(self.word.load(Acquire))
+    }
+}
+
+impl Guard {
+    /// One of its rate limits.
+    pub(super) fn limit(&self, numbers: &Block, index: usize) -> Option<Limit<'_>> {
+        Limit::of(&self.view, self.cell(), numbers, index)
+    }
+
+    /// Gives back what a call took at `taken` of the first limits, with the wait that each told it.
+    pub(super) fn give_rates_back(&self, numbers: &Block, waits: &[u64], cost: u64, taken: u64) {
+        for (index, &wait) in waits.iter().enumerate().take(numbers.rate_count()).rev() {
+            if let Some(limit) = self.limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce) {
+                limit.rate.give_back(limit.word, self.now(), cost, taken, wait);
+            }
+        }
+    }
+}
+
+impl Taken<'_> {
+    /// Takes what the call costs of every limit, and ends.
+    #[inline(never)]
+    pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        if self.takes_one_token() {
+            return self.end(call, permit);
+        }
+        for index in 0..self.numbers().rate_count() {
+            self.rates = index;
+            let Some(limit) = self.guard.limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off) else {
+                continue;
+            };
+            match limit.take(self.now, self.cost) {
+                Ok(_) if limit.mode == Mode::Shadow => {}
+                Ok(wait) => (self.waits[index], self.go.wait_ns) = (wait, self.go.wait_ns.max(wait)),
+                Err(Refusal::Empty(_) | Refusal::Never) if limit.mode == Mode::Shadow => {
+                    shadowed(self.run, Stage::Rate)
+                }
+                Err(refusal) => return self.refused_by_rate(&limit, refusal, call, permit),
+            }
+        }
+        if self.go.wait_ns == 0 {
+            return self.end(call, permit);
+        }
+        self.wait(call, permit)
+    }
+
+    /// Ends with a wait, unless it leads past the deadline.
+    fn wait(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let wait = self.go.wait_ns;
+        if self.deadline_ns != 0 && self.now.saturating_add(wait) >= self.deadline_ns {
+            self.rates = MAX_RATES;
+            let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns: wait, reason: 0 };
+            return self.turn_away(ended, call, permit);
+        }
+        self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+        self.end(call, permit)
+    }
+
+    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
+    fn takes_one_token(&self) -> bool {
+        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate(0).mode() == Mode::Enforce;
+        plain && self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
+    }
+
+    /// A rate limit said no, or is of other numbers.
+    #[cold]
+    fn refused_by_rate(
+        self,
+        limit: &Limit<'_>,
+        refusal: Refusal,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let retry_after_ns = match refusal {
+            Refusal::Empty(ns) => {
+                limit.rate.rebase(limit.word, self.guard.now());
+                ns
+            }
+            Refusal::Never => u64::MAX,
+            Refusal::Stale => {
+                // Unless it is our numbers that are old.
+                if std::ptr::eq(self.guard.numbers(), self.numbers()) {
+                    limit.bring_word_over(self.now);
+                }
+                return self.turn_away(Ended::Again, call, permit);
+            }
+        };
+        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: self.rates as u32 };
+        self.turn_away(ended, call, permit)
+    }
+}
