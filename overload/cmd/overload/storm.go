@@ -75,11 +75,16 @@ func (e *experiment) storms(ctx context.Context, kinds []protect.Kind) error {
 		}()
 	}
 	e.watch(all, begin, ended)
+	return e.settle(ctx, all, results)
+}
+
+// settle closes all stands and keeps what came out.
+func (e *experiment) settle(ctx context.Context, all []*stormy, results [][]tally.Call) error {
 	for i, s := range all {
-		e.Storms = append(e.Storms, e.stormOf(s, results[i]))
 		if err := s.close(ctx, &e.expectations); err != nil {
 			return err
 		}
+		e.Storms = append(e.Storms, e.stormOf(s, results[i]))
 	}
 	return nil
 }

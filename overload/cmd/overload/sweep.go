@@ -35,6 +35,9 @@ func (e *experiment) sweep(ctx context.Context, kind protect.Kind) error {
 		return err
 	}
 	for _, factor := range e.Factors {
+		if ctx.Err() != nil {
+			break
+		}
 		p := e.measure(ctx, s, factor)
 		for e.again(ctx, p.OnTime, p.SentLate) {
 			p = e.measure(ctx, s, factor)
