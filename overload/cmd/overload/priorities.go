@@ -14,6 +14,8 @@ type priority struct {
 	Protection string  `json:"protection"`
 	Calls      int     `json:"critical_calls_in_spike"`
 	Spike      float64 `json:"critical_served_in_spike"` // shares of the critical calls, answered within the deadline
+	Late       float64 `json:"critical_late_in_spike"`
+	Refused    float64 `json:"critical_refused_in_spike"` // by the protection or by the full queue
 	Outside    float64 `json:"critical_served_outside"`
 	Goodput    float64 `json:"goodput_in_spike"` // of all, of the capacity
 	SentLate   float64 `json:"sent_late_p99_ms"`
@@ -50,6 +52,7 @@ func (e *experiment) spike(ctx context.Context, kind protect.Kind) (priority, er
 	p := priority{
 		SentLate: ms(sentLate), OnTime: sentLate <= e.OnTime,
 		Protection: kind.Name, Calls: critical.Offered, Spike: share(critical.Good, critical.Offered),
+		Late: share(critical.Late, critical.Offered), Refused: share(critical.Refused+critical.Full, critical.Offered),
 		Outside: share(all.Good-critical.Good, all.Offered-critical.Offered), P99: ms(critical.P99),
 		Goodput: tally.Goodput(ends, from, to) / e.capacity(),
 	}
