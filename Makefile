@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build prefix install header fmt test demo bench size clean
+.PHONY: help setup build prefix install header fmt test demo overload bench size clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +35,7 @@ header: ## Generate include/tidegate.h from ffi/
 fmt: ## Format the sources
 	cargo fmt --all
 	cargo fmt --manifest-path policies/Cargo.toml --all
-	gofmt -l -w bindings demo bench
+	gofmt -l -w bindings bench demo overload
 
 test: setup ## Run every test; ends with `N passed, N failed` (PARTS="..." for some of them)
 	@scripts/test/run $(PARTS)
@@ -43,6 +43,10 @@ test: setup ## Run every test; ends with `N passed, N failed` (PARTS="..." for s
 demo: setup ## Watch a Go service survive a failing dependency (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory prefix
 	@demo/run $(if $(KEEP),--keep)
+
+overload: setup ## Offer a service up to ten times what it can do, without and with protections
+	@$(MAKE) --no-print-directory prefix
+	@overload/run
 
 bench: setup ## Measure Tidegate beside its peers
 	@$(MAKE) --no-print-directory prefix

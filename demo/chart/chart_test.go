@@ -9,32 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidegate/tidegate/demo/svg"
 	"github.com/tidegate/tidegate/demo/tally"
 )
-
-func TestScale(t *testing.T) {
-	y := scale{0, 500, 300, 100} // upwards, as on a screen
-	for value, want := range map[float64]float64{0: 300, 250: 200, 500: 100, 900: 100, -1: 300} {
-		if got := y.at(value); got != want {
-			t.Errorf("%v is at %v, want %v", value, got, want)
-		}
-	}
-}
-
-func TestTicksAreRound(t *testing.T) {
-	for _, c := range []struct {
-		to   float64
-		most int
-		want []float64
-	}{
-		{622, 4, []float64{0, 200, 400, 600}}, {23, 12, []float64{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22}},
-		{7, 5, []float64{0, 2, 4, 6}}, {10, 2, []float64{0, 5, 10}},
-	} {
-		if got := (scale{from: 0, to: c.to}).ticks(c.most); !slices.Equal(got, c.want) {
-			t.Errorf("to %v: %v, want %v", c.to, got, c.want)
-		}
-	}
-}
 
 func example() *Picture {
 	return &Picture{
@@ -69,7 +46,7 @@ func TestThePictureIsXML(t *testing.T) {
 
 func TestValuesStandWhereTheScaleSays(t *testing.T) {
 	p := example()
-	got := p.points(p.With, scale{0, 400, middle, top}, func(w tally.Window) float64 { return w.Goodput })
+	got := p.points(p.With, svg.Scale{From: 0, To: 400, Start: middle, End: top}, func(w tally.Window) float64 { return w.Goodput })
 	quarter := (right - left) / 4
 	want := [][2]float64{{left + quarter, top}, {left + 3*quarter, middle}}
 	if !slices.Equal(got, want) {

@@ -27,7 +27,7 @@ PARTS = [
     Part("format", "Rust and Go are formatted",
          """cargo fmt --all --check
             cargo fmt --manifest-path policies/Cargo.toml --all --check
-            unformatted=$(gofmt -l bindings bench demo)
+            unformatted=$(gofmt -l bindings bench demo overload)
             echo "$unformatted"; test -z "$unformatted" """),
     Part("header", "include/tidegate.h is what ffi/ says", "scripts/header --check"),
     Part("clippy", "clippy has nothing to say", "cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings"),
@@ -74,6 +74,10 @@ PARTS = [
          needs="bench/go"),
     Part("go-demo", "Go: the demo's parts", go_tests("demo", flags="-race"), counting.go, needs="demo/go.mod"),
     Part("demo", "End to end: the demo, shortened", "demo/run --short", counting.ours, needs="demo/run"),
+    Part("go-overload", "Go: the overload experiments' parts", go_tests("overload", flags="-race"), counting.go,
+         needs="overload/go.mod"),
+    Part("overload", "End to end: the overload experiments, shortened", "overload/run --short", counting.ours,
+         needs="overload/run"),
     Part("openmetrics", "OpenMetrics and Prometheus text are read by the reference readers", "tests/openmetrics/run",
          needs="tests/openmetrics/run"),
 ]
