@@ -40,6 +40,7 @@ folders!(
     concurrency,
     counter,
     fixed_window,
+    follow,
     guard,
     histogram,
     pacing,

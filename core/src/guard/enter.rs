@@ -127,7 +127,7 @@ impl Guard {
             Part::Mark => self.look_up(|_, run| unmark(run)),
             Part::Place | Part::All => self.look_up(|facts, run| {
                 if stopped.taken == Part::All && facts.flags().has_rates() {
-                    self.give_rates_back(facts.numbers(), &[0], 1, stopped.now);
+                    self.give_rates_back(facts.numbers(), &[0], &[1], stopped.now);
                 }
                 give_place_back(self, run, stopped.epoch.into());
             }),

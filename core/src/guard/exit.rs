@@ -128,8 +128,9 @@ impl Guard {
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
                 // It left while it waited for its turn.
-                let waits = [permit.wait_ns; MAX_RATES];
-                self.give_rates_back(facts.numbers(), &waits, permit.followed.cost, permit.start_ns);
+                // Where a rate follows another guard it had cost more; that part stays used.
+                let (waits, costs) = ([permit.wait_ns; MAX_RATES], [permit.followed.cost; MAX_RATES]);
+                self.give_rates_back(facts.numbers(), &waits, &costs, permit.start_ns);
             }
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));

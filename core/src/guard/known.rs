@@ -161,10 +161,12 @@ impl Facts {
         let mark = |has, mark| if has { mark } else { 0 };
         let marks = mark(flags.has_breaker(), JUDGED) | mark(numbers.extra() != 0, MORE);
         self.marks.set(Marks::of(guard.known_at).with(marks));
-        self.rate.set(numbers.rate(0).one().unwrap_or(One::NEVER));
+
         self.window.set(numbers.window());
         let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
         self.further.set(further);
+        let follows = further.is_some_and(|further| further.numbers.follow_of(0)[1] != 0);
+        self.rate.set(numbers.rate(0).one().filter(|_| !follows).unwrap_or(One::NEVER));
     }
 
     /// The changes of the segment up to which it holds.

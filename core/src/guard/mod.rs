@@ -9,6 +9,7 @@ mod concurrency_stage;
 pub mod enter;
 pub mod exit;
 pub mod extra;
+pub(crate) mod follow;
 pub mod handle;
 pub(crate) mod known;
 pub mod numbers;

@@ -2,6 +2,7 @@
 
 use super::cell::{GuardCell, MAX_RATES};
 use super::enter::shadowed;
+use super::follow;
 use super::handle::Guard;
 use super::numbers::{Block, ExtraBlock, OF_RATES};
 use super::permit::{FOLLOWED, Permit};
@@ -74,9 +75,9 @@ impl Guard {
         Limit::of(&self.view, self.cell(), numbers, index)
     }
 
-    /// Gives back what a call took at `taken` of the first limits, with the wait that each told it.
-    pub(super) fn give_rates_back(&self, numbers: &Block, waits: &[u64], cost: u64, taken: u64) {
-        for (index, &wait) in waits.iter().enumerate().take(numbers.rate_count()).rev() {
+    /// Gives back what a call took at `taken` of the first limits, with the wait that each told it and what it cost there.
+    pub(super) fn give_rates_back(&self, numbers: &Block, waits: &[u64], costs: &[u64], taken: u64) {
+        for (index, (&wait, &cost)) in waits.iter().zip(costs).enumerate().take(numbers.rate_count()).rev() {
             if let Some(limit) = self.limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce) {
                 limit.rate.give_back(limit.word, self.now(), cost, taken, wait);
             }
@@ -96,7 +97,9 @@ impl Taken<'_> {
             let Some(limit) = self.guard.limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off) else {
                 continue;
             };
-            match limit.take(self.now, self.cost) {
+            let cost = follow::cost(&self.guard.view, self.numbers(), index, self.cost, || limit.rate.most());
+            self.costs[index] = cost;
+            match limit.take(self.now, cost) {
                 Ok(_) if limit.mode == Mode::Shadow => {}
                 Ok(wait) => (self.waits[index], self.go.wait_ns) = (wait, self.go.wait_ns.max(wait)),
                 Err(Refusal::Empty(_) | Refusal::Never) if limit.mode == Mode::Shadow => {

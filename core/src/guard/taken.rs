@@ -30,6 +30,8 @@ pub(super) struct Taken<'a> {
     pub place: Option<u64>,
     /// How long each rate limit lets it wait.
     pub waits: [u64; MAX_RATES],
+    /// What each rate limit took for it.
+    pub costs: [u64; MAX_RATES],
     /// How many rate limits it passed.
     pub rates: usize,
 }
@@ -51,6 +53,7 @@ impl<'a> Taken<'a> {
             go,
             place,
             waits: [0; MAX_RATES],
+            costs: [cost; MAX_RATES],
             rates: 0,
         }
     }

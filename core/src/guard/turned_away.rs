@@ -71,7 +71,7 @@ impl Taken<'_> {
     /// Gives back everything, in the order opposite to that of the stages.
     fn give_all_back(&self) {
         if self.rates != 0 {
-            self.guard.give_rates_back(self.numbers(), &self.waits[..self.rates.min(MAX_RATES)], self.cost, self.now);
+            self.guard.give_rates_back(self.numbers(), &self.waits[..self.rates.min(MAX_RATES)], &self.costs, self.now);
         }
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);

@@ -60,6 +60,19 @@ pub struct GuardRules {
     pub max_hold_ns: Option<u64>,
 }
 
+/// A guard to whose pressure a rate gives way. Shares are in thousandths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowRule {
+    /// Its name.
+    pub guard: String,
+    /// The pressure up to which the whole rate passes.
+    pub from: u32,
+    /// The pressure from which on only the floor passes.
+    pub to: u32,
+    /// What passes then.
+    pub floor: u32,
+}
+
 /// How a rate limit counts, and what only that way of counting needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RateAlgorithm {
@@ -164,6 +177,8 @@ pub struct RateRule {
     pub limit: f64,
     /// The time of `limit`, in nanoseconds.
     pub per_ns: u64,
+    /// The guard to whose pressure it gives way.
+    pub follow: Option<FollowRule>,
     /// Whether it acts.
     pub mode: Mode,
 }

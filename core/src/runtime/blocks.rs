@@ -5,9 +5,12 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::guard::cell::GuardCell;
 use crate::guard::extra::STATE_BYTES;
+use crate::guard::follow;
 use crate::guard::numbers::{self, Block, Compiled, EXTRA_BYTES, Extra, ExtraBlock, Numbers, compile};
+use crate::rate::follow::Follow;
+use crate::rules::GuardRules;
 use crate::segment::Offset;
-use crate::segment::directory::Directory;
+use crate::segment::directory::{Directory, Kind};
 use crate::slot::lane::{PAGE_WORDS, new_place};
 use std::sync::atomic::Ordering::*;
 
@@ -39,13 +42,24 @@ impl Shared {
     ) -> Result<Option<Offset>> {
         let own = rules.set.guard(name);
         let before = self.compiled_at(old.unwrap_or(0));
-        let compiled = compile(&own, &before, now)?;
+        let mut compiled = compile(&own, &before, now)?;
+        self.find_followed(&own, &mut compiled.extra);
         let policy = own.policy.as_ref().map_or("", |policy| policy.name.as_str());
         let same_policy = self.policy_name_of(&before.numbers) == policy;
         if let Some(old) = old.filter(|&at| at != 0 && same_policy && compiled.says_the_same_as(&before)) {
             return Ok(Some(old));
         }
         Ok(self.new_block(compiled, &before.extra, policy))
+    }
+
+    /// Puts the places of the guards that rates follow; one that is not there presses nobody.
+    fn find_followed(&self, rules: &GuardRules, extra: &mut Extra) {
+        for (rule, words) in rules.rate.iter().zip(extra.follow.as_chunks_mut::<2>().0) {
+            let Some(follow) = &rule.follow else { continue };
+            let Some(numbers) = Follow::new(follow.from, follow.to, follow.floor) else { continue };
+            let found = Directory(self.segment()).find(Kind::Guard, &follow.guard);
+            *words = found.map_or([0; 2], |found| follow::words_of(&numbers, found.at, found.generation));
+        }
     }
 
     /// What the block at a place says.

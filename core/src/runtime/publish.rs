@@ -46,7 +46,19 @@ impl Shared {
             return Ok(());
         }
         refuse_stale(&set, &now_in_force.set)?;
+        self.make_followed(&locked, &set)?;
         self.publish(set)
+    }
+
+    /// Makes the guards that rates follow, so that they can be found; they are there by their names in the rules.
+    fn make_followed(&self, locked: &Locked<'_>, set: &RuleSet) -> Result<()> {
+        let rates = set.guards.values().chain([&set.defaults]).flat_map(|guard| &guard.rate);
+        for follow in rates.filter_map(|rate| rate.follow.as_ref()) {
+            if Directory(self.segment()).find(Kind::Guard, &follow.guard).is_none() {
+                self.make_guard(locked, &follow.guard)?;
+            }
+        }
+        Ok(())
     }
 
     fn publish(&self, set: RuleSet) -> Result<()> {

@@ -64,7 +64,7 @@ impl Shared {
     }
 
     /// A new guard, or the overflow guard when there may be no more.
-    fn make_guard(&self, locked: &Locked<'_>, name: &str) -> Result<Found> {
+    pub(super) fn make_guard(&self, locked: &Locked<'_>, name: &str) -> Result<Found> {
         let (directory, header) = (Directory(self.segment()), self.segment().header());
         let overflow = || directory.find(Kind::Guard, OVERFLOW_GUARD).ok_or_else(full);
         if header.guards.load(Relaxed) > header.max_guards.load(Relaxed) {

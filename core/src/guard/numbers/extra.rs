@@ -51,6 +51,8 @@ disciplines! {
     /// Slow calls of the breaker: share in 32-bit fixed point, nanoseconds that are slow, and the two numbers of
     /// [`crate::breaker::running::Slow`].
     slow: 4,
+    /// Two words for each rate limit: see [`crate::rate::follow`].
+    follow: 2 * MAX_RATES,
     /// Place and words of each table.
     tables: 2 * TABLES,
 }
@@ -81,6 +83,13 @@ impl Extra {
 }
 
 impl ExtraBlock {
+    /// What a rate limit follows: see [`crate::guard::follow`].
+    #[inline]
+    pub fn follow_of(&self, index: usize) -> [u64; 2] {
+        let at = 2 * (index % MAX_RATES);
+        [self.follow[at].load(Relaxed), self.follow[at + 1].load(Relaxed)]
+    }
+
     /// Place and words of a table.
     #[inline]
     pub fn table(&self, number: usize) -> [u64; 2] {

@@ -3,6 +3,7 @@
 mod breaker;
 mod concurrency;
 pub(super) mod document;
+mod follow;
 mod guard;
 mod guards;
 mod mode;

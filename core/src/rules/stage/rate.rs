@@ -7,7 +7,7 @@ use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND, SECOND, format};
 use crate::rules::field::{Absent, Field, Literal, Shape};
 use crate::rules::kind::{Choice, Decimal, List, Nanos, Record, Whole};
-use crate::rules::rule_set::{RateAlgorithm, RateRule};
+use crate::rules::rule_set::{FollowRule, RateAlgorithm, RateRule};
 
 /// The fastest flow, in units a second: what the limiter's fixed point is made for.
 const MAX_PER_SECOND: f64 = 1e10;
@@ -104,10 +104,18 @@ static WARM_UP: Field<Nanos> = Field {
     since: FIRST,
 };
 
+static FOLLOW: Field<Record<FollowRule>> = Field {
+    name: "follow",
+    kind: super::follow::FOLLOW,
+    absent: Absent::Off("the rate is what it is"),
+    doc: "Makes calls cost more while another guard is under pressure, so that the rate falls.",
+    since: FIRST,
+};
+
 static SHAPE: Shape = Shape {
     name: "rate",
     doc: "One rate limit. A guard has a list of them, and a call has to pass all: 100 a second *and* 5000 an hour.",
-    fields: &[&ALGORITHM, &LIMIT, &PER, &BURST, &MAX_WAIT, &BUCKETS, &COLD_FACTOR, &WARM_UP, &MODE],
+    fields: &[&ALGORITHM, &LIMIT, &PER, &BURST, &MAX_WAIT, &BUCKETS, &COLD_FACTOR, &WARM_UP, &FOLLOW, &MODE],
     later: &["key"],
     one_of: &[],
 };
@@ -134,6 +142,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
         cold_factor: object.get(&COLD_FACTOR, report),
         warm_up_ns: object.get(&WARM_UP, report),
     };
+    let follow = object.get(&FOLLOW, report);
     let mode = object.get(&MODE, report);
     let (way, limit, per_ns) = (way?, limit?, per?);
     check_names(way, object, report);
@@ -146,7 +155,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
             report,
         );
     }
-    Some(RateRule { algorithm: own.algorithm(way, limit), limit, per_ns, mode: mode? })
+    Some(RateRule { algorithm: own.algorithm(way, limit), limit, per_ns, follow, mode: mode? })
 }
 
 /// What only some algorithms have, as far as the document says it.

@@ -8,11 +8,12 @@ use crate::rules::read::Node;
 use serde_json::{Value, json};
 
 /// The features of this version.
-pub(super) const FEATURES: [&str; 17] = [
+pub(super) const FEATURES: [&str; 18] = [
     "breaker",
     "error_count",
     "fixed_concurrency",
     "fixed_window",
+    "follow",
     "max_hold",
     "max_wait",
     "pacing",

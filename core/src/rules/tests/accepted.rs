@@ -6,7 +6,7 @@ use crate::rules::{
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
-    RateRule { algorithm: RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 }, limit, per_ns, mode }
+    RateRule { algorithm: RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 }, limit, per_ns, follow: None, mode }
 }
 
 fn only(body: &str) -> GuardRules {

@@ -27,7 +27,8 @@ const FULL: &str = r#"{
     "bare": {},
     "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50},
                  "rate": [{"algorithm": "warm_up", "limit": 1, "cold_factor": 2, "warm_up": "5s", "max_wait": "1s"},
-                          {"algorithm": "sliding_window", "limit": 1, "buckets": 6}]}
+                          {"algorithm": "sliding_window", "limit": 1, "buckets": 6,
+                           "follow": {"guard": "bare", "from": 0.4, "to": 0.8, "floor": 0.2}}]}
   }
 }"#;
 

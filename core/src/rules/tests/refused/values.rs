@@ -119,3 +119,18 @@ fn a_rate_limit_has_only_what_its_algorithm_looks_at() {
         one_in_guard(&rate(&format!(r#""limit": 1, {field}"#)), &format!(".rate[0].{path}"), message);
     }
 }
+
+#[test]
+fn a_follow_needs_a_guard_and_a_line() {
+    for (follow, path, message) in [
+        (r#"{}"#, ".guard", "missing"),
+        (r#"{"guard": ""}"#, ".guard", "1 to 128 bytes"),
+        (r#"{"guard": "b", "from": 0.9}"#, ".from", "900 thousandths is not below `to`, 900"),
+        (r#"{"guard": "b", "to": 0.2}"#, ".from", "500 thousandths is not below `to`, 200"),
+        (r#"{"guard": "b", "floor": 0}"#, ".floor", "above 0"),
+        (r#"{"guard": "b", "to": 1.1}"#, ".to", "at most 1"),
+    ] {
+        let fields = rate(&format!(r#""limit": 1, "follow": {follow}"#));
+        one_in_guard(&fields, &format!(".rate[0].follow{path}"), message);
+    }
+}

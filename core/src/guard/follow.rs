@@ -1,0 +1,47 @@
+//! How hard a guard is pressed, for the rates that follow it.
+
+use super::cell::GuardCell;
+use super::numbers::{Block, ExtraBlock};
+use crate::breaker::state::{Breaker, State};
+use crate::concurrency::fixed::Held;
+use crate::rate::follow::Follow;
+use crate::segment::{Offset, View};
+use std::sync::atomic::Ordering::*;
+
+/// Words of a rate limit's `follow`: place and generation of the guard, then the numbers.
+pub(super) const WORDS: usize = 2;
+
+/// The words of a follow.
+pub(crate) fn words_of(follow: &Follow, at: Offset, generation: u32) -> [u64; WORDS] {
+    let [from, to, floor, ..] = follow.words();
+    [u64::from(at) | u64::from(generation) << 32, from | to << 16 | floor << 32]
+}
+
+/// What a cost becomes by the follow of a rate limit, if it has one.
+pub(super) fn cost(view: &View, numbers: &Block, index: usize, cost: u64, most: impl Fn() -> u64) -> u64 {
+    let Some(extra) = view.at::<ExtraBlock>(numbers.extra()) else { return cost };
+    let [place, packed] = extra.follow_of(index);
+    let Some(follow) = Follow::of([packed & 0xFFFF, packed >> 16 & 0xFFFF, packed >> 32, 0, 0, 0, 0, 0]) else {
+        return cost;
+    };
+    follow.cost(cost, pressure_at(view, place as Offset, (place >> 32) as u32), most())
+}
+
+/// The pressure of the guard at a place, in thousandths; 0 when another or none lives there by now.
+fn pressure_at(view: &View, at: Offset, generation: u32) -> u32 {
+    let followed = view.at::<GuardCell>(at).filter(|guard| guard.cell.generation.load(Acquire) == generation);
+    followed.map_or(0, |guard| pressure_of(view, guard))
+}
+
+fn pressure_of(view: &View, guard: &GuardCell) -> u32 {
+    let refuses =
+        matches!(Breaker::of(guard.hot.breaker.load(Relaxed)).state, State::Open | State::HalfOpen | State::ForcedOpen);
+    if refuses {
+        return 1000;
+    }
+    let turn = view.header().rules_turn.load(Acquire);
+    let numbers = view.at::<Block>(guard.cell.words[(turn & 1) as usize].load(Acquire) as Offset);
+    let limit = numbers.map_or(0, Block::read_limit);
+    let inflight = Held::of(guard.hot.concurrency.load(Relaxed)).inflight();
+    (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32
+}
