@@ -20,7 +20,7 @@ use crate::segment::{Segment, SegmentOptions};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-pub(crate) use local::{Local, current, latest};
+pub(crate) use local::{Local, current, keeping_places, latest};
 pub(crate) use per_process::PerProcess;
 pub(crate) use shared::Shared;
 
