@@ -169,7 +169,8 @@ impl Run {
             "forced_open" => guard.force_breaker(Forced::Open),
             "forced_closed" => guard.force_breaker(Forced::Closed),
             "disabled" => guard.force_breaker(Forced::Disabled),
-            other => panic!("{other}"),
+            // In Rust it cannot be said.
+            _ => Err(tidegate_core::Error::new(ErrorKind::Invalid, "not for setting")),
         };
         self.expect_status(step, set.map_or_else(|error| status_of(error.kind), |()| "TG_OK".into()));
     }
