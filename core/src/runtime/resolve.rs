@@ -2,6 +2,7 @@
 
 use super::publish::CompiledRules;
 use super::shared::{Locked, Shared};
+use crate::breaker::handle::CountedBreaker;
 use crate::breaker::state::{self, Breaker};
 use crate::concurrency::fixed::Held;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,7 @@ const MAX_GUARD_NAME: usize = 128;
 pub struct Caches {
     guards: HashMap<String, &'static Guard>,
     instruments: HashMap<(Kind, String), &'static Handle>,
+    pub(super) breakers: HashMap<String, &'static CountedBreaker>,
     policies: Vec<&'static Bound>,
     pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
@@ -41,6 +43,7 @@ impl Caches {
     pub(super) fn mark_all_dead(&mut self) -> Vec<&'static Guard> {
         let gone = std::mem::take(self);
         gone.guards.values().for_each(|guard| guard.mark_dead());
+        gone.breakers.values().for_each(|breaker| _ = breaker.mark_dead());
         gone.instruments.values().for_each(|handle| handle.mark_dead());
         gone.guards.into_values().collect()
     }
@@ -217,10 +220,10 @@ impl Shared {
     }
 }
 
-fn check_guard_name(name: &str) -> Result<()> {
+pub(super) fn check_guard_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_GUARD_NAME || name.chars().any(char::is_control) {
         let what =
-            format!("guard name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
+            format!("name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok(())
