@@ -192,7 +192,10 @@ pub unsafe extern "C" fn tg_breaker_trip(breaker: *const tg_breaker, generation:
 
 /// Reads where it stands and what it has counted, all of one generation. HOT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tg_breaker_counts_read(breaker: *const tg_breaker, counts: *mut tg_breaker_counts) -> tg_status {
+pub unsafe extern "C" fn tg_breaker_counts_read(
+    breaker: *const tg_breaker,
+    counts: *mut tg_breaker_counts,
+) -> tg_status {
     hot(|| {
         // SAFETY: NULL or the caller's own; NULL or a handle.
         let usable =
