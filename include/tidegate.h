@@ -69,6 +69,9 @@
 // In tg_features: this build runs WASM policies.
 #define TG_FEATURE_WASM 1
 
+// A breaker that counts, and leaves the verdict to its user.
+typedef struct tg_breaker tg_breaker;
+
 // A counter: goes up only.
 typedef struct tg_counter tg_counter;
 
@@ -127,6 +130,22 @@ typedef struct tg_str {
   size_t len;
 } tg_str;
 
+// What a counted breaker goes by. Set by TG_BREAKER_OPTIONS_INIT; all of it may stay as it is.
+typedef struct tg_breaker_options {
+  // sizeof(tg_breaker_options).
+  uint32_t struct_size;
+  // Calls that it lets pass while half-open, all of which have to end well; 0: one.
+  uint32_t max_requests;
+  // Closed, it forgets what it counted after this time; 0: never.
+  uint64_t interval_ns;
+  // It forgets in steps of this time, of which there are at most 10 000; 0: all at once.
+  uint64_t bucket_period_ns;
+  // How long it is open; 0: a minute.
+  uint64_t timeout_ns;
+  // Zeros.
+  uint8_t reserved[32];
+} tg_breaker_options;
+
 // Details of an error, written into the caller's own struct: a NULL is fine where one is asked for.
 typedef struct tg_error {
   // sizeof(tg_error), as TG_ERROR_INIT sets it.
@@ -140,6 +159,43 @@ typedef struct tg_error {
   // What was wrong, where, and what would be right; UTF-8, NUL-terminated, cut to fit.
   char message[496];
 } tg_error;
+
+// What a call that was let pass hands to tg_breaker_end. The caller's own; a copy of one that is out is misuse.
+typedef struct tg_breaker_ticket {
+  // 0; or of a refused call TG_BREAKER_OPEN, or TG_BREAKER_HALF_OPEN: as many as may pass are out.
+  uint32_t refused_by;
+  // Zero.
+  uint32_t reserved;
+  // The library's own.
+  uint64_t opaque[3];
+} tg_breaker_ticket;
+
+// How a call of a counted breaker ended.
+typedef int32_t tg_ending;
+
+// What a counted breaker has counted in its generation. Set by TG_BREAKER_COUNTS_INIT.
+typedef struct tg_breaker_counts {
+  // sizeof(tg_breaker_counts).
+  uint32_t struct_size;
+  // TG_BREAKER_CLOSED, TG_BREAKER_OPEN or TG_BREAKER_HALF_OPEN.
+  uint32_t state;
+  // For tg_breaker_trip.
+  uint64_t generation;
+  // Calls let pass.
+  uint32_t requests;
+  // Of them those that ended well.
+  uint32_t total_successes;
+  // Of them those that failed.
+  uint32_t total_failures;
+  // Of them those that said nothing.
+  uint32_t total_exclusions;
+  // Ended well since the last that failed.
+  uint32_t consecutive_successes;
+  // Failed since the last that ended well.
+  uint32_t consecutive_failures;
+  // Zeros.
+  uint8_t reserved[32];
+} tg_breaker_counts;
 
 // One attribute of a call, for policies.
 typedef struct tg_attribute {
@@ -323,6 +379,15 @@ typedef struct tg_options {
 #define TG_BREAKER_RESET 11
 
 // Well.
+#define TG_ENDING_SUCCESS 0
+
+// Not.
+#define TG_ENDING_FAILURE 1
+
+// So that it says nothing.
+#define TG_ENDING_EXCLUDED 2
+
+// Well.
 #define TG_OUTCOME_SUCCESS 0
 
 // The callee failed.
@@ -463,6 +528,44 @@ tg_status tg_clock_set(const struct tg_runtime *runtime, uint64_t ns);
 
 // Moves a virtual clock on by ns. TG_UNSUPPORTED when the clock is not virtual. COLD.
 tg_status tg_clock_advance(const struct tg_runtime *runtime, uint64_t ns);
+
+// Finds or makes the counted breaker of this name (as a guard's): shared by all who resolve it on the segment, with the
+// same options (else TG_CONFLICT). Without a name: a new one of this process's own. The handle is never unmapped, nor are the
+// words of one without a name (16 bytes and 32 a bucket). options may be NULL. COLD.
+tg_status tg_breaker_resolve(const struct tg_runtime *runtime,
+                             struct tg_str name,
+                             const struct tg_breaker_options *options,
+                             const struct tg_breaker **out_breaker,
+                             struct tg_error *error);
+
+// Asks for one call. TG_OK: the ticket goes to tg_breaker_end. TG_REFUSED_BREAKER: the ticket says why. It is initialised in
+// any case. HOT.
+tg_status tg_breaker_ask(const struct tg_breaker *breaker,
+                         struct tg_breaker_ticket *ticket);
+
+// Says how a call ended. TG_NOT_HELD: the ticket is not out, or is another breaker's. Calls of an earlier generation change
+// nothing (TG_OK). After a failure whoever judges calls tg_breaker_counts_read, and trips the generation found there. HOT.
+tg_status tg_breaker_end(const struct tg_breaker *breaker,
+                         struct tg_breaker_ticket *ticket,
+                         tg_ending ending);
+
+// Opens it, if it is closed and in this generation still: what the generation's counts say of it is true then. TG_OK also
+// where it is not. HOT.
+tg_status tg_breaker_trip(const struct tg_breaker *breaker,
+                          uint64_t generation);
+
+// Reads where it stands and what it has counted, all of one generation. HOT.
+tg_status tg_breaker_counts_read(const struct tg_breaker *breaker, struct tg_breaker_counts *counts);
+
+// The words that it lives in, for bindings that make its transitions themselves (see docs/breaker.md): two, then four a bucket.
+// They stay readable; of a breaker with a name they lie in the segment, and are zeros once the runtime is closed. COLD.
+tg_status tg_breaker_words(const struct tg_breaker *breaker,
+                           const uint64_t **words,
+                           size_t *count);
+
+// Ends a breaker: one with a name for all processes; its room is used again, so whoever makes transitions by the words has to
+// have stopped. What is called with a handle of it answers TG_CLOSED. COLD.
+tg_status tg_breaker_retire(const struct tg_breaker *breaker);
 
 // Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
 // is never unmapped. Names beyond the runtime's max_guards get the guard "tidegate.overflow". COLD.
@@ -657,5 +760,7 @@ void tg_text_free(struct tg_text *text);
 #define TG_OPTIONS_INIT TG_INIT(tg_options)
 #define TG_CALL_INIT TG_INIT(tg_call)
 #define TG_GUARD_STATS_INIT TG_INIT(tg_guard_stats)
+#define TG_BREAKER_OPTIONS_INIT TG_INIT(tg_breaker_options)
+#define TG_BREAKER_COUNTS_INIT TG_INIT(tg_breaker_counts)
 #define TG_INSTRUMENT_INIT TG_INIT(tg_instrument)
 #define TG_POLICY_OPTIONS_INIT TG_INIT(tg_policy_options)

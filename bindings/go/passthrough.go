@@ -2,6 +2,12 @@
 
 package tidegate
 
+import (
+	"sync/atomic"
+
+	"github.com/tidegate/tidegate/bindings/go/internal/counted"
+)
+
 // This file stands in for libtidegate where it is not to be had. Guards let
 // every call pass and instruments forget, without a fault being counted; what
 // only the library can answer is statusUnavailable, which is ErrUnavailable.
@@ -29,6 +35,9 @@ func libAttributeResolve(uintptr, string) (uint32, Status) { return 0, statusOK 
 func libGuardSetBreaker(uintptr, uint32) Status            { return statusUnavailable }
 func libWatchBreaker(uintptr, func(BreakerChange)) (uint64, error) {
 	return 0, unavailable("watch breaker")
+}
+func libBreakerWords(uintptr, string, counted.Rule) ([]atomic.Uint64, error) {
+	return nil, unavailable("resolve breaker")
 }
 func libUnwatchBreaker(uintptr, uint64)             {}
 func libEnter(*entry) Status                        { return statusOK }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/tidegate/tidegate/bindings/go/internal/counted"
 )
 
 // vectorRoot holds what core, the C interface and every binding must agree on.
@@ -53,6 +55,14 @@ type vectorStep struct {
 	Value        *uint64           `json:"value"`
 	State        string            `json:"state"`
 	WaitNS       *uint64           `json:"wait_ns"`
+	Name         string            `json:"name"`
+	MaxRequests  uint32            `json:"max_requests"`
+	IntervalNS   uint64            `json:"interval_ns"`
+	PeriodNS     uint64            `json:"bucket_period_ns"`
+	RefusedBy    *string           `json:"refused_by"`
+	Ticket       string            `json:"ticket"`
+	Ending       string            `json:"ending"`
+	Counts       []uint32          `json:"counts"`
 	Expect       json.RawMessage   `json:"expect"` // a status's name, or a quantile
 }
 
@@ -94,7 +104,8 @@ func runVector(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer rt.Close()
-	run := &vectorRun{T: t, rt: rt, permits: map[string]*Permit{}}
+	run := &vectorRun{T: t, rt: rt, permits: map[string]*Permit{}, breakers: map[string]*countedRun{},
+		tickets: map[string]counted.Ticket{}}
 	if v.Rules != nil {
 		run.status(rt.ApplyRules(v.Rules), json.RawMessage(`"TG_OK"`))
 	}
@@ -109,9 +120,11 @@ func runVector(t *testing.T, path string) {
 
 type vectorRun struct {
 	*testing.T
-	rt      *Runtime
-	permits map[string]*Permit
-	where   int
+	rt       *Runtime
+	permits  map[string]*Permit
+	breakers map[string]*countedRun
+	tickets  map[string]counted.Ticket
+	where    int
 }
 
 func (r *vectorRun) step(s vectorStep) {
@@ -121,6 +134,7 @@ func (r *vectorRun) step(s vectorStep) {
 	ops := map[string]func(vectorStep){
 		"enter": r.enter, "exit": r.exit, "rules": r.rules, "stats": r.stats,
 		"record": r.record, "quantile": r.quantile, "count": r.count, "set_breaker": r.setBreaker,
+		"breaker": r.counted, "ask": r.ask, "end": r.end, "trip": r.trip, "counts": r.counts,
 	}
 	op, ok := ops[s.Op]
 	if !ok {

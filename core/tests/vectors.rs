@@ -4,6 +4,8 @@
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use tidegate_core::breaker::counts::{Denied, Ending, Rule, Ticket};
+use tidegate_core::breaker::handle::CountedBreaker;
 use tidegate_core::breaker::transition::Forced;
 use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
@@ -38,6 +40,7 @@ macro_rules! folders {
 folders!(
     breaker,
     concurrency,
+    counted,
     counter,
     fixed_window,
     follow,
@@ -70,7 +73,8 @@ fn run_vector(path: &Path) -> Vec<String> {
     for guard in vector["guards"].as_array().unwrap() {
         runtime.guard(guard.as_str().unwrap()).unwrap();
     }
-    let mut run = Run { runtime, permits: HashMap::new(), faults: Vec::new() };
+    let mut run =
+        Run { runtime, permits: HashMap::new(), breakers: HashMap::new(), tickets: HashMap::new(), faults: Vec::new() };
     for (number, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
         let before = run.faults.len();
         run.step(step);
@@ -83,6 +87,8 @@ fn run_vector(path: &Path) -> Vec<String> {
 struct Run {
     runtime: Runtime,
     permits: HashMap<String, Permit>,
+    breakers: HashMap<String, (&'static CountedBreaker, u64)>,
+    tickets: HashMap<String, Ticket>,
     faults: Vec<String>,
 }
 
@@ -100,6 +106,11 @@ impl Run {
             "quantile" => self.quantile(step),
             "count" => self.count(step),
             "set_breaker" => self.set_breaker(step),
+            "breaker" => self.counted(step),
+            "ask" => self.ask(step),
+            "end" => self.end(step),
+            "trip" => self.trip(step),
+            "counts" => self.counts(step),
             other => self.faults.push(format!("no such op: {other}")),
         }
     }
@@ -170,9 +181,71 @@ impl Run {
             "forced_open" => guard.force_breaker(Forced::Open),
             "forced_closed" => guard.force_breaker(Forced::Closed),
             "disabled" => guard.force_breaker(Forced::Disabled),
-            other => panic!("{other}"),
+            // In Rust it cannot be said.
+            _ => Err(tidegate_core::Error::new(ErrorKind::Invalid, "not for setting")),
         };
         self.expect_status(step, set.map_or_else(|error| status_of(error.kind), |()| "TG_OK".into()));
+    }
+
+    fn counted(&mut self, step: &Value) {
+        let [interval, period, timeout] =
+            ["interval_ns", "bucket_period_ns", "timeout_ns"].map(|field| number(step, field).unwrap_or(0));
+        let rule = Rule::new(number(step, "max_requests").unwrap_or(0) as u32, interval, period, timeout);
+        let resolved = self.runtime.breaker(text(step, "name"), rule);
+        if let Ok(breaker) = &resolved {
+            self.breakers.insert(text(step, "name").to_owned(), (breaker, 0));
+        }
+        self.expect_status(step, resolved.map_or_else(|error| status_of(error.kind), |_| "TG_OK".into()));
+    }
+
+    fn ask(&mut self, step: &Value) {
+        let (breaker, _) = self.breakers[text(step, "name")];
+        let want = step.get("refused_by").and_then(Value::as_str).map(str::to_owned);
+        let (status, refused_by) = match breaker.ask().unwrap().0 {
+            Ok(ticket) => {
+                step.get("as").map(|name| self.tickets.insert(name.as_str().unwrap().to_owned(), ticket));
+                ("TG_OK", "disabled")
+            }
+            Err(Denied::Open) => ("TG_REFUSED_BREAKER", "open"),
+            Err(Denied::TooMany) => ("TG_REFUSED_BREAKER", "half_open"),
+        };
+        self.expect_status(step, status.into());
+        self.expect("refused by", refused_by.to_owned(), want);
+    }
+
+    fn end(&mut self, step: &Value) {
+        let ending = match text(step, "ending") {
+            "success" => Ending::Success,
+            "failure" => Ending::Failure,
+            _ => Ending::Excluded,
+        };
+        let ticket = self.tickets.remove(text(step, "ticket")).unwrap();
+        let ended = self.breakers[text(step, "name")].0.end(ticket, ending);
+        self.expect_status(step, ended.map_or_else(status_of, |_| "TG_OK".into()));
+    }
+
+    fn trip(&mut self, step: &Value) {
+        let (breaker, generation) = self.breakers[text(step, "name")];
+        breaker.trip(generation).unwrap();
+    }
+
+    fn counts(&mut self, step: &Value) {
+        let (breaker, generation) = self.breakers.get_mut(text(step, "name")).unwrap();
+        let (snapshot, _) = breaker.counts().unwrap();
+        *generation = snapshot.generation;
+        let is = snapshot.counts;
+        let got = [
+            is.requests,
+            is.total_successes,
+            is.total_failures,
+            is.total_exclusions,
+            is.consecutive_successes,
+            is.consecutive_failures,
+        ];
+        let want = step.get("counts").map(|counts| serde_json::from_value(counts.clone()).unwrap());
+        self.expect("counts", got, want);
+        let state = step.get("state").and_then(Value::as_str).map(str::to_owned);
+        self.expect("state", snapshot.state.name().to_owned(), state);
     }
 
     fn record(&mut self, step: &Value) {

@@ -6,6 +6,7 @@
 
 pub mod breaker;
 pub mod clock;
+pub mod counted;
 pub mod guard;
 pub mod instrument;
 pub mod metrics;

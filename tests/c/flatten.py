@@ -10,7 +10,8 @@ OUTCOMES = ["success", "failure", "timeout", "overloaded", "cancelled", "ignored
 MOST_VALUES = 50
 FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "timeout_ns", "retry_after_ns", "outcome",
           "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
-          "n", "value", "expect", "state", "wait_ns"}
+          "n", "value", "expect", "state", "name", "max_requests", "interval_ns",
+          "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns"}
 
 
 def line(*fields):
@@ -52,6 +53,12 @@ OPS = {
     "record": record,
     "quantile": lambda s: line("quantile", s["histogram"], s["q"], s["expect"], s.get("rel")),
     "count": count,
+    "breaker": lambda s: line("breaker", s["name"], s.get("max_requests"), s.get("interval_ns"),
+                              s.get("bucket_period_ns"), s.get("timeout_ns"), s.get("expect")),
+    "ask": lambda s: line("ask", s["name"], s.get("as"), s.get("expect"), s.get("refused_by")),
+    "end": lambda s: line("ended", s["name"], s["ticket"], s["ending"], s.get("expect")),
+    "trip": lambda s: line("trip", s["name"]),
+    "counts": lambda s: line("counts", s["name"], s.get("state"), *s.get("counts", [])),
     "set_breaker": lambda s: line("set_breaker", s["guard"], s["state"], s.get("expect")),
 }
 

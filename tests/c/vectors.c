@@ -8,6 +8,11 @@ enum { MOST_FIELDS = 64, MOST_PERMITS = 512 };
 
 typedef struct named_permit { char name[64]; tg_permit permit; } named_permit;
 
+typedef struct named_breaker { char name[64]; const tg_breaker *breaker; uint64_t generation; } named_breaker;
+typedef struct named_ticket { char name[64]; tg_breaker_ticket ticket; } named_ticket;
+static named_breaker counted[8];
+static named_ticket tickets[MOST_PERMITS];
+
 static tg_runtime *rt;
 static named_permit permits[MOST_PERMITS];
 static int permit_count, passed, failed;
@@ -54,6 +59,8 @@ static void op_open(void) {
   options.virtual_start_ns = number(2);
   snprintf(vector, sizeof vector, "%s", fields[1]);
   permit_count = 0;
+  memset(counted, 0, sizeof counted);
+  memset(tickets, 0, sizeof tickets);
   atomic_store(&check_faults, 0);
   REQUIRE(tg_runtime_open(&options, &rt, NULL) == TG_OK);
 }
@@ -114,6 +121,72 @@ static void op_stats(void) {
   for (int i = 0; i < 6; i++) expect_number("calls", stats.calls[i], 5 + i);
 }
 
+static named_breaker *breaker_named(const char *name) {
+  for (int i = 0; i < 8; i++) {
+    if (counted[i].name[0] == 0) snprintf(counted[i].name, sizeof counted->name, "%s", name);
+    if (strcmp(counted[i].name, name) == 0) return &counted[i];
+  }
+  REQUIRE(!"room for a breaker");
+  return NULL;
+}
+
+static tg_breaker_ticket *ticket_named(const char *name) {
+  for (int i = 0; i < MOST_PERMITS; i++) {
+    if (tickets[i].name[0] == 0) snprintf(tickets[i].name, sizeof tickets->name, "%s", name);
+    if (strcmp(tickets[i].name, name) == 0) return &tickets[i].ticket;
+  }
+  REQUIRE(!"room for a ticket");
+  return NULL;
+}
+
+/* breaker <name> <max requests> <interval> <bucket period> <timeout> <expect> */
+static void op_breaker(void) {
+  tg_breaker_options options = TG_BREAKER_OPTIONS_INIT;
+  const tg_breaker *found = NULL;
+  options.max_requests = number(2), options.interval_ns = number(3);
+  options.bucket_period_ns = number(4), options.timeout_ns = number(5);
+  tg_status status = tg_breaker_resolve(rt, str(fields[1]), &options, &found, NULL);
+  expect_status(status, 6);
+  if (status == TG_OK) breaker_named(fields[1])->breaker = found;
+}
+
+/* ask <name> <as> <expect> <refused by> */
+static void op_ask(void) {
+  tg_breaker_ticket unnamed, *ticket = has(2) ? ticket_named(fields[2]) : &unnamed;
+  expect_status(tg_breaker_ask(breaker_named(fields[1])->breaker, ticket), 3);
+  if (has(4) && strcmp(breakers[ticket->refused_by % 7], fields[4]) != 0)
+    fault("refused by", breakers[ticket->refused_by % 7], fields[4]);
+}
+
+/* ended <name> <ticket> <ending> <expect> */
+static void op_ended(void) {
+  static const char *const names[] = { "success", "failure", "excluded" };
+  tg_ending ending = 0;
+  while (ending < 3 && strcmp(names[ending], fields[3]) != 0) ending++;
+  expect_status(tg_breaker_end(breaker_named(fields[1])->breaker, ticket_named(fields[2]), ending), 4);
+}
+
+/* trip <name>: the generation whose counts were read last */
+static void op_trip(void) {
+  named_breaker *of = breaker_named(fields[1]);
+  CHECK_STATUS(tg_breaker_trip(of->breaker, of->generation), TG_OK);
+}
+
+/* counts <name> <state> <requests> <successes> <failures> <exclusions> <successes in a row> <failures in a row> */
+static void op_counts(void) {
+  named_breaker *of = breaker_named(fields[1]);
+  tg_breaker_counts is = TG_BREAKER_COUNTS_INIT;
+  CHECK_STATUS(tg_breaker_counts_read(of->breaker, &is), TG_OK);
+  if (has(2) && strcmp(breakers[is.state % 7], fields[2]) != 0) fault("state", breakers[is.state % 7], fields[2]);
+  expect_number("requests", is.requests, 3);
+  expect_number("successes", is.total_successes, 4);
+  expect_number("failures", is.total_failures, 5);
+  expect_number("exclusions", is.total_exclusions, 6);
+  expect_number("successes in a row", is.consecutive_successes, 7);
+  expect_number("failures in a row", is.consecutive_failures, 8);
+  of->generation = is.generation;
+}
+
 static const tg_histogram *histogram_named(const char *name) {
   const tg_histogram *histogram = NULL;
   tg_instrument desc = described(name);
@@ -157,6 +230,7 @@ static const struct { const char *name; void (*run)(void); } ops[] = {
   { "open", op_open },   { "end", op_end },     { "step", op_step },     { "guard", op_guard },       { "at", op_at },
   { "rules", op_rules }, { "enter", op_enter }, { "exit", op_exit },     { "stats", op_stats },       { "record", op_record },
   { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
+  { "breaker", op_breaker }, { "ask", op_ask }, { "ended", op_ended }, { "trip", op_trip }, { "counts", op_counts },
 };
 
 static void run(char *line) {

@@ -17,6 +17,8 @@ struct scene {
   std::string name;
   std::string step = "-";
   std::map<std::string, tidegate::permit> permits;
+  std::map<std::string, std::pair<const tg_breaker *, std::uint64_t>> counted;
+  std::map<std::string, tg_breaker_ticket> tickets;
 };
 
 std::optional<scene> now;
@@ -48,7 +50,7 @@ void open(const fields &f) {
   with.virtual_clock = true;
   with.virtual_start = ns_of(f, 2);
   check::faults = 0;
-  now.emplace(scene{tidegate::runtime::open(with).value(), f[1], "-", {}});
+  now.emplace(scene{tidegate::runtime::open(with).value(), f[1], "-", {}, {}, {}});
 }
 
 void end(const fields &) {
@@ -123,6 +125,58 @@ void count(const fields &f) {
   expect("counter", counter.value().value(), f, 3);
 }
 
+// set_breaker <guard> <state> <expect>
+void set_breaker(const fields &f) {
+  std::uint32_t state = 0;
+  while (state < 7 && f[2] != breakers[state]) state++;
+  expect(guard_of(f[1]).set_breaker(static_cast<tidegate::breaker_state>(state)).status(), f, 3);
+}
+
+tg_str text_of(const std::string &text) { return {text.data(), text.size()}; }
+
+// Counted breakers have no wrapper: these use the C interface.
+// breaker <name> <max requests> <interval> <bucket period> <timeout> <expect>
+void counted(const fields &f) {
+  tg_breaker_options options = TG_BREAKER_OPTIONS_INIT;
+  const tg_breaker *found = nullptr;
+  options.max_requests = static_cast<std::uint32_t>(number(f, 2));
+  options.interval_ns = number(f, 3), options.bucket_period_ns = number(f, 4), options.timeout_ns = number(f, 5);
+  const auto code = tg_breaker_resolve(now->rt.handle(), text_of(f[1]), &options, &found, nullptr);
+  expect(static_cast<status>(code), f, 6);
+  if (code == TG_OK) now->counted[f[1]] = {found, 0};
+}
+
+// ask <name> <as> <expect> <refused by>
+void ask(const fields &f) {
+  tg_breaker_ticket &ticket = now->tickets[f[2]];
+  expect(static_cast<status>(tg_breaker_ask(now->counted[f[1]].first, &ticket)), f, 3);
+  expect("refused by", breakers[ticket.refused_by % 7], f, 4);
+}
+
+// ended <name> <ticket> <ending> <expect>
+void ended(const fields &f) {
+  const tg_ending ending = f[3] == "success" ? TG_ENDING_SUCCESS : f[3] == "failure" ? TG_ENDING_FAILURE : TG_ENDING_EXCLUDED;
+  expect(static_cast<status>(tg_breaker_end(now->counted[f[1]].first, &now->tickets[f[2]], ending)), f, 4);
+}
+
+// trip <name>
+void trip(const fields &f) {
+  const auto &of = now->counted[f[1]];
+  CHECK(tg_breaker_trip(of.first, of.second) == TG_OK);
+}
+
+// counts <name> <state> <requests> <successes> <failures> <exclusions> <successes in a row> <failures in a row>
+void counts(const fields &f) {
+  auto &of = now->counted[f[1]];
+  tg_breaker_counts is = TG_BREAKER_COUNTS_INIT;
+  CHECK(tg_breaker_counts_read(of.first, &is) == TG_OK);
+  of.second = is.generation;
+  expect("state", breakers[is.state % 7], f, 2);
+  const std::uint32_t all[] = {is.requests, is.total_successes, is.total_failures, is.total_exclusions,
+                               is.consecutive_successes, is.consecutive_failures};
+  for (std::size_t i = 0; i < 6; i++) expect("counts", all[i], f, 3 + i);
+}
+
 fields split(const std::string &line) {
   fields found;
   std::size_t start = 0;
@@ -136,7 +190,8 @@ inline int run_all(const char *program) {
   const std::map<std::string, void (*)(const fields &)> ops = {
       {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
       {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
-      {"quantile", quantile}, {"count", count}};
+      {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
+      {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts}};
   for (std::string line; std::getline(std::cin, line);) {
     const fields f = split(line);
     const auto op = ops.find(f[0]);

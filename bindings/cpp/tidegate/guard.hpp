@@ -2,6 +2,7 @@
 #ifndef TIDEGATE_GUARD_HPP
 #define TIDEGATE_GUARD_HPP
 
+#include <tidegate/breaker.hpp>
 #include <tidegate/call.hpp>
 #include <tidegate/environment.hpp>
 #include <tidegate/stats.hpp>
@@ -55,6 +56,19 @@ class guard {
     const tg_status code = tg_guard_stats_read(handle_, &raw);
     if (code != TG_OK) return detail::plain(code);
     return guard_stats(raw);
+  }
+
+  // Sets the breaker by hand, for every process on the segment: forced_open, forced_closed or disabled until it is set
+  // again; closed resets it, with an empty window. Cold.
+  result<void> set_breaker(breaker_state state) const {
+    return detail::checked(tg_guard_set_breaker(handle_, static_cast<std::uint32_t>(state)));
+  }
+
+  // Calls hear(const tg_breaker_change &) at every change that a call of this process makes to the breaker, on the thread of
+  // that call, until the watch is destroyed. hear may use the library; what it throws ends the program. Cold.
+  template <class Hear>
+  result<breaker_watch> watch_breaker(Hear hear) const {
+    return breaker_watch::begin(handle_, std::move(hear));
   }
 
   // Takes the guard out of its runtime. Its handles answer status::closed from now on. Cold.

@@ -76,6 +76,9 @@ enum class breaker_state : std::uint32_t {
   closed = TG_BREAKER_CLOSED,
   open = TG_BREAKER_OPEN,
   half_open = TG_BREAKER_HALF_OPEN,
+  recovering = TG_BREAKER_RECOVERING,
+  forced_open = TG_BREAKER_FORCED_OPEN,
+  forced_closed = TG_BREAKER_FORCED_CLOSED,
 };
 
 // Whether a guard said no, rather than yes or that it cannot tell.

@@ -69,6 +69,16 @@ impl Rule {
         }
     }
 
+    /// The settings as numbers: [`Rule::of`] makes the same of them.
+    pub fn numbers(&self) -> [u64; 4] {
+        [self.max_requests.into(), self.interval_ns, self.period_ns, self.timeout_ns]
+    }
+
+    /// The rule of such numbers; of any others, some rule.
+    pub fn of([max_requests, interval_ns, period_ns, timeout_ns]: [u64; 4]) -> Rule {
+        Rule::new(max_requests as u32, interval_ns, period_ns, timeout_ns)
+    }
+
     /// Words that its breaker needs.
     pub fn words(&self) -> usize {
         HEAD_WORDS + BUCKET_WORDS * self.buckets as usize

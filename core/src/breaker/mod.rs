@@ -21,10 +21,11 @@
 //! - [`running`]: calls that have not ended yet and run too long already;
 //! - [`threshold`]: what such a sum means.
 //!
-//! [`counts`] is another breaker, which leaves the verdict to its user: it counts, and changes its state when it is told to.
+//! [`counts`] is another breaker, which leaves the verdict to its user: it counts, and changes its state when it is told to; [`handle`] gives it a place in a segment and a name.
 
 pub mod consecutive;
 pub mod counts;
+pub mod handle;
 pub mod last_calls;
 pub mod recovery;
 pub mod rolling;

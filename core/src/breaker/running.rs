@@ -163,6 +163,7 @@ pub fn change_shared<W: Word>(bucket: &W, earlier: &W, start: Start, n: u64) {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Running {
     slow: u64,
+    all: u64,
 }
 
 impl Running {
@@ -173,8 +174,10 @@ impl Running {
             return;
         }
         let start = rule.start(now);
-        self.slow = self.slow.wrapping_add(earlier.get());
+        let earlier = earlier.get();
+        (self.slow, self.all) = (self.slow.wrapping_add(earlier), self.all.wrapping_add(earlier));
         for bucket in buckets.iter().map(W::get) {
+            self.all = self.all.wrapping_add(bucket & COUNT_MASK);
             if is_slow(bucket >> 32, start) {
                 self.slow = self.slow.wrapping_add(bucket & COUNT_MASK);
             }
@@ -184,6 +187,11 @@ impl Running {
     /// How many calls run too long. A sum below 0 was taken while calls ended: it is none.
     pub fn slow(self) -> u64 {
         u64::try_from(self.slow as u32 as i32).unwrap_or(0)
+    }
+
+    /// How many calls run, likewise.
+    pub fn all(self) -> u64 {
+        u64::try_from(self.all as u32 as i32).unwrap_or(0)
     }
 }
 

@@ -2,23 +2,23 @@
 
 use super::cell::{RUN, SECOND, WINDOW};
 use super::enter::shadowed;
-use super::extra::{Further, RUNNING, RUNNING_SEEN};
+use super::extra::{Further, RUNNING, RUNNING_SEEN, SlowCalls};
 use super::handle::Guard;
 use super::known::Facts;
-use super::numbers::Block;
-use super::permit::{JUDGED, Marks, PROBE};
+use super::permit::{JUDGED, Marks, PROBE, Permit};
 use super::turned_away::Ended;
 use super::{Outcome, Stage};
 use crate::breaker::consecutive;
 use crate::breaker::last_calls::LastCalls;
 use crate::breaker::running::{self, Running, Start};
-use crate::breaker::state::{self, Admission, ProbeEnd, Reason};
+use crate::breaker::state::{self, Admission, Breaker, Change, ProbeEnd, Reason, State};
 use crate::breaker::transition::Forced;
 use crate::breaker::window::{self, BAD, GOOD, Place, SLOW, Sum, Verdict};
 use crate::error;
 use crate::rules::Mode;
 use crate::runtime::Local;
 use crate::slot::lane::{Count, Run, each_run};
+use crate::word::update;
 use std::sync::atomic::{Ordering::*, fence};
 
 impl Guard {
@@ -26,18 +26,19 @@ impl Guard {
     pub(super) fn ask_breaker(&'static self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
         let word = &self.cell().hot.breaker;
         let seen = word.load(Acquire);
-        if state::is_closed(seen) {
-            match facts.further() {
-                Some(further) if self.finds_many_running(facts, &further, seen, now) => {}
-                _ => return Ok((facts.marks(), seen)),
-            }
+        let changed = facts.further().is_some_and(|further| self.finds_many_running(facts, &further, seen, now));
+        if state::is_closed(seen) && !changed {
+            return Ok((facts.marks(), seen));
         }
         let (admission, changed) = state::admit(word, &facts.numbers().timing(), now);
         self.note(changed);
         match admission {
             Admission::Pass(generation) => Ok((facts.marks(), state::word_of(generation))),
             Admission::Probe(generation) => Ok((facts.marks().with(PROBE), state::word_of(generation))),
-            Admission::Refuse(retry_after_ns) if facts.flags().breaker() == Mode::Enforce => {
+            // What an operator says is not on trial.
+            Admission::Refuse(retry_after_ns)
+                if facts.flags().breaker() == Mode::Enforce || retry_after_ns == u64::MAX =>
+            {
                 Err(Ended::Refused { stage: Stage::Breaker, retry_after_ns, reason: 0 })
             }
             Admission::Unjudged => Ok((facts.marks().without(JUDGED), 0)),
@@ -87,10 +88,15 @@ impl Guard {
         if state::generation_of(hot.breaker.load(Relaxed)) != generation {
             return;
         }
-        let slow = further.slow().is_some_and(|slow| duration > slow.over_ns || outcome == Outcome::Timeout);
+        let slow = is_slow(further, (outcome, duration));
         let ending = if outcome.is_bad() { BAD } else { GOOD } + if slow { SLOW } else { GOOD };
         let place = Place::of(now, facts.window(), breaker);
-        match further.last_calls(&self.view) {
+        let last_calls = further.last_calls(&self.view);
+        if !facts.numbers_stand() {
+            // Two sets of rules have come meanwhile: the place may be anything by now.
+            return;
+        }
+        match last_calls {
             Some(calls) => {
                 calls.count(&hot.breaker, generation, ending);
             }
@@ -119,13 +125,15 @@ impl Guard {
 
     /// Tells the breaker how a probe ended.
     #[cold]
-    pub(super) fn end_probe(&'static self, numbers: &Block, breaker: u64, outcome: Outcome, now: u64) {
-        let end = match (outcome.is_judged(), outcome.is_bad()) {
+    pub(super) fn end_probe(&'static self, facts: &Facts, breaker: u64, end: (Outcome, u64), now: u64) {
+        // A breaker that opened because of slow calls would close on a slow one, only to open again.
+        let slow = facts.further().is_some_and(|further| is_slow(&further, end));
+        let end = match (end.0.is_judged(), end.0.is_bad() || slow) {
             (false, _) => ProbeEnd::Unjudged,
             (true, true) => ProbeEnd::Failed,
             (true, false) => ProbeEnd::Passed,
         };
-        let (timing, generation) = (numbers.timing(), state::generation_of(breaker));
+        let (timing, generation) = (facts.numbers().timing(), state::generation_of(breaker));
         self.note(state::end_probe(&self.cell().hot.breaker, &timing, generation, end, now));
     }
 
@@ -152,6 +160,7 @@ impl Guard {
             None => facts.numbers().threshold().judge(self.sum_of_window(place)),
         };
         match verdict {
+            _ if !facts.numbers_stand() => {}
             Verdict::Bad(reason) => self.trip(generation, reason, now),
             Verdict::Undecided => watch.store(generation + 1, Relaxed),
             Verdict::Good if watch.load(Relaxed) != 0 => watch.store(0, Relaxed),
@@ -169,7 +178,7 @@ impl Guard {
             Some(calls) => calls.sum(generation),
             None => self.sum_of_window(place),
         };
-        threshold.judge(sum.with_running(self.slow_running(further, now)))
+        threshold.judge(sum.with_running(self.slow_running(further, generation, now)))
     }
 
     /// The slots' windows, summed. The fence puts our own count before the sum, so that of two calls that end at once at
@@ -183,21 +192,45 @@ impl Guard {
         sum
     }
 
-    /// How many calls have been running for too long, by the rings of all slots.
-    fn slow_running(&self, further: &Further<'_>, now: u64) -> u64 {
-        let Some(rule) = further.slow().map(|slow| slow.ring) else { return 0 };
-        let mut running = Running::default();
-        each_run(self.shared.segment(), self.second_place(), SECOND, self.generation, |_, run| {
-            running.add_up(&run[RUNNING..RUNNING + running::WORDS], &rule, now);
-        });
-        running.slow()
+    /// How many calls of this generation have been running for too long, by the rings of all slots.
+    fn slow_running(&self, further: &Further<'_>, generation: u64, now: u64) -> u64 {
+        let Some(slow) = further.slow() else { return 0 };
+        let before = further.state.running_before[0].load(Acquire);
+        let of_earlier = if before >> 32 == generation + 1 { before & COUNT_MASK } else { 0 };
+        self.running(&slow, now).slow().saturating_sub(of_earlier)
     }
 
-    /// Looks at the calls that are running, once in a quarter of what is slow: where all of them hang, none ends that
-    /// would be judged. True: the breaker has changed.
+    /// The rings of all slots.
+    fn running(&self, slow: &SlowCalls, now: u64) -> Running {
+        let mut running = Running::default();
+        each_run(self.shared.segment(), self.second_place(), SECOND, self.generation, |_, run| {
+            running.add_up(&run[RUNNING..RUNNING + running::WORDS], &slow.ring, now);
+        });
+        running
+    }
+
+    /// The breaker lets pass again, in a new generation: calls that hang since before must not open it once more. They count as
+    /// those of earlier generations until they end. Those that begin or end at this very moment may be
+    /// taken for such, so that a verdict comes late by as many.
+    pub(super) fn disregard_running(&'static self, change: &Change) {
+        let begins = matches!(change.to, State::Closed | State::Recovering) && change.reason != Reason::Recovered;
+        if let Some((numbers, state)) = self.extra(self.numbers()).filter(|_| begins)
+            && let Some(slow) = (Further { numbers, state, second: None }).slow()
+        {
+            let all = self.running(&slow, self.now()).all();
+            state.running_before[0].store((change.generation + 1) << 32 | all, Release);
+        }
+    }
+
+    /// Looks at the calls that are running, once in a quarter of what is slow (but not more often than every 262 µs): where
+    /// all of them hang, none ends that would be judged. True: the breaker has changed.
     fn finds_many_running(&'static self, facts: &Facts, further: &Further<'_>, breaker: u64, now: u64) -> bool {
         let (Some(slow), Some(second)) = (further.slow(), further.second) else { return false };
-        let start = u64::from(slow.ring.start(now).number());
+        if !matches!(Breaker::of(breaker).state, State::Closed | State::Recovering) {
+            return false;
+        }
+        let epoch = u64::from(slow.ring.start(now).number());
+        let start = if slow.over_ns < 4 << 18 { now >> 18 | 1 } else { epoch };
         let seen = second.word(RUNNING_SEEN);
         if seen.load(Relaxed) == start {
             return false;
@@ -216,9 +249,17 @@ impl Guard {
     }
 
     /// Takes it off again.
-    pub(super) fn end_running(&self, local: &Local, number: u32) {
+    pub(super) fn end_running(&'static self, local: &Local, permit: &Permit) {
         if let Some(second) = self.second(local) {
-            running::exit(second, RUNNING, Start::of(number));
+            running::exit(second, RUNNING, Start::of(permit.running));
+        }
+        let current = state::generation_of(self.cell().hot.breaker.load(Relaxed));
+        let Some((_, state)) = self.extra(self.numbers()) else { return };
+        if state::generation_of(permit.breaker) != current {
+            let _: Result<(), ()> = update(&state.running_before[0], |seen| {
+                let counted = seen >> 32 == current + 1 && seen & COUNT_MASK != 0;
+                if counted { Ok((seen - 1, ())) } else { Err(()) }
+            });
         }
     }
 
@@ -228,15 +269,14 @@ impl Guard {
         self.cell().hot.watch.store(0, Relaxed);
     }
 
-    /// Forces the breaker's state, until [`Guard::reset_breaker`]: for operators, whatever the rules say. What is in flight
-    /// changes it no more. **Cold.**
+    /// Forces the breaker's state, until [`Guard::reset_breaker`]: for operators. Forced open refuses whatever the rules say, also
+    /// where they have the breaker in shadow mode or have none. What is in flight changes it no more. **Cold.**
     ///
     /// # Errors
     /// The guard is gone.
     pub fn force_breaker(&'static self, forced: Forced) -> error::Result<()> {
         self.alive()?;
-        self.note(state::force(&self.cell().hot.breaker, forced, self.now()));
-        Ok(())
+        self.by_hand(|| state::force(&self.cell().hot.breaker, forced, self.now()))
     }
 
     /// Closes the breaker, whatever it was, with an empty window. **Cold.**
@@ -245,11 +285,36 @@ impl Guard {
     /// The guard is gone.
     pub fn reset_breaker(&'static self) -> error::Result<()> {
         self.alive()?;
-        self.note(state::reset(&self.cell().hot.breaker, self.now()));
-        self.cell().hot.watch.store(0, Relaxed);
+        self.by_hand(|| state::reset(&self.cell().hot.breaker, self.now()))
+    }
+
+    /// Makes a change under the cold lock, and has every thread look at the guard anew: whether it is held open is among
+    /// what they remember.
+    fn by_hand(&'static self, change: impl FnOnce() -> Option<Change>) -> error::Result<()> {
+        let changed = {
+            let _locked = self.shared.lock_directory()?;
+            let changed = change();
+            self.cell().hot.watch.store(0, Relaxed);
+            self.view.header().changes.fetch_add(1, AcqRel);
+            changed
+        };
+        self.note(changed);
         Ok(())
     }
+
+    /// Whether an operator has it refuse everything.
+    pub(super) fn is_held_open(&self) -> bool {
+        Breaker::of(self.cell().hot.breaker.load(Acquire)).state == State::ForcedOpen
+    }
 }
+
+/// Whether the breaker takes a call for slow that ended so, after so many ns.
+fn is_slow(further: &Further<'_>, (outcome, duration): (Outcome, u64)) -> bool {
+    further.slow().is_some_and(|slow| duration > slow.over_ns || outcome == Outcome::Timeout)
+}
+
+/// The count in [`super::extra::State::running_before`].
+const COUNT_MASK: u64 = (1 << 32) - 1;
 
 /// The window of the last calls, where the numbers have one.
 impl Further<'_> {

@@ -121,9 +121,6 @@ impl Guard {
         outcome: Outcome,
     ) -> Result<(), ErrorKind> {
         let held = give_place_back(self, run, permit.epoch);
-        if permit.marks.has(PROBE) {
-            self.end_probe(facts.numbers(), permit.breaker, outcome, now);
-        }
         let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
@@ -135,8 +132,11 @@ impl Guard {
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));
         }
+        if permit.marks.has(PROBE) {
+            self.end_probe(facts, permit.breaker, (outcome, now.saturating_sub(started)), now);
+        }
         if permit.running != 0 {
-            self.end_running(current(self.shared), permit.running);
+            self.end_running(current(self.shared), permit);
         }
         match facts.further() {
             Some(further) => self.count_whole_end(facts, &further, run, permit, now, started, outcome),

@@ -31,6 +31,8 @@ macro_rules! states {
 states! {
     /// See [`crate::throttle`].
     throttle: 24,
+    /// Breaker generation + 1 (32 bits) | calls of earlier generations that still run (32 bits).
+    running_before: 1,
 }
 
 // SAFETY: repr(C), atomics only.

@@ -16,7 +16,7 @@ use crate::rules::Mode;
 use crate::slot::lane::{Own, Run};
 use std::cell::Cell;
 use std::ptr::{from_ref, null};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, fence};
 
 /// Guards that a thread remembers.
 pub const GUARDS: usize = 64;
@@ -148,7 +148,7 @@ impl Facts {
         // First of all, so that what changes while the rest is read voids it.
         self.changes.set(Some(guard.changes()).filter(|&changes| changes != 0).unwrap_or(NEVER));
         let numbers = guard.numbers();
-        let flags = numbers.flags();
+        let flags = numbers.flags().held_open(guard.is_held_open());
         self.numbers.set(numbers);
         self.tag.set(numbers.tag());
         self.flags.set(flags);
@@ -186,7 +186,13 @@ impl Facts {
         self.tag.get()
     }
 
-    /// Their modes.
+    /// Whether what was read of the numbers is theirs: they have not been recycled meanwhile.
+    pub(super) fn numbers_stand(&self) -> bool {
+        fence(Acquire);
+        self.numbers().tag() == self.tag()
+    }
+
+    /// Their modes; of the breaker also what an operator made of it.
     #[inline(always)]
     pub(super) fn flags(&self) -> Flags {
         self.flags.get()

@@ -52,7 +52,8 @@ impl Guard {
 /// Sums a guard's figures.
 pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block) -> GuardStats {
     let mut stats = GuardStats {
-        breaker: (numbers.breaker_mode() != Mode::Off).then(|| Breaker::of(guard.hot.breaker.load(Relaxed)).state),
+        breaker: Some(Breaker::of(guard.hot.breaker.load(Relaxed)).state)
+            .filter(|&state| numbers.breaker_mode() != Mode::Off || state == State::ForcedOpen),
         breaker_transitions: guard.transitions.each_ref().map(|count| count.load(Relaxed)),
         inflight: Held::of(guard.hot.concurrency.load(Relaxed)).inflight(),
         limit: if numbers.concurrency_mode() == Mode::Off { 0 } else { numbers.read_limit() },

@@ -4,7 +4,7 @@ use super::cell::MAX_RATES;
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
-use super::permit::{FOLLOWED, Followed, Marks, Permit, PermitState, seal_in};
+use super::permit::{FOLLOWED, Followed, JUDGED, Marks, Permit, PermitState, seal_in};
 use super::policy_stage::{Go, key_hash};
 use super::turned_away::Ended;
 use super::{Call, NotEntered};
@@ -78,7 +78,7 @@ impl<'a> Taken<'a> {
             return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
         }
         self.write(permit);
-        if let Some(further) = self.facts.further() {
+        if let Some(further) = self.facts.further().filter(|_| self.marks.has(JUDGED)) {
             permit.running = self.guard.begin_running(&further, self.now);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::handle::Guard;
 use crate::breaker::state::Change;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::PerProcess;
+use crate::runtime::{PerProcess, keeping_places};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -38,6 +38,11 @@ impl Watchers {
         all.try_lock_for(Duration::from_secs(2)).map(|mut all| then(&mut all)).ok_or_else(busy)
     }
 
+    /// Takes all out, for the caller to drop without a lock held.
+    fn take_all(&self) -> Vec<Watch> {
+        self.locked(std::mem::take).unwrap_or_default()
+    }
+
     fn everyone(&self) -> Vec<Arc<dyn Watcher>> {
         let all = self.all.get().and_then(|all| all.try_lock_for(Duration::from_secs(2)));
         all.map_or_else(Vec::new, |all| all.iter().map(|watch| watch.watcher.clone()).collect())
@@ -46,14 +51,15 @@ impl Watchers {
 
 impl Guard {
     /// Calls the watcher at every change that a call of this process makes to the breaker, until [`Guard::unwatch`]; the
-    /// number names it there. **Cold.**
+    /// number names it there. It also ends when the guard is retired or the runtime closed by this process. **Cold.**
     ///
     /// # Errors
     /// The guard is gone, or has 64 watchers.
     pub fn watch(&'static self, watcher: Arc<dyn Watcher>) -> Result<u64> {
-        self.alive()?;
         let id = self.watchers.last_id.fetch_add(1, Relaxed) + 1;
         self.watchers.locked(|all| {
+            // Under the lock: who ends the guard takes all watchers out after its mark has gone.
+            self.alive()?;
             if all.len() >= MAX_WATCHERS {
                 return Err(Error::new(ErrorKind::Full, format!("a guard has at most {MAX_WATCHERS} watchers")));
             }
@@ -76,10 +82,16 @@ impl Guard {
         gone.map(drop).ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no watch {id} of this guard")))
     }
 
+    /// Ends all watches of a guard that has ended.
+    pub(crate) fn end_watches(&self) {
+        drop(self.watchers.take_all());
+    }
+
     /// Counts a change of the breaker, if there was one, and tells it.
     #[inline]
     pub(super) fn note(&'static self, change: Option<Change>) {
         if let Some(change) = change {
+            self.disregard_running(&change);
             self.tell(change);
         }
     }
@@ -87,8 +99,16 @@ impl Guard {
     #[cold]
     fn tell(&'static self, change: Change) {
         self.cell().transitions[change.to as usize].fetch_add(1, Relaxed);
-        for watcher in self.watchers.everyone() {
-            watcher.changed(self, change);
+        let watchers = self.watchers.everyone();
+        if watchers.is_empty() {
+            return;
+        }
+        keeping_places(|| watchers.iter().for_each(|watcher| watcher.changed(self, change)));
+        // Dropped here, maybe as the last: what they free may call the library too.
+        keeping_places(|| drop(watchers));
+        // They may have called so many guards that the thread remembers another in this one's place, where our caller looks.
+        if self.is_alive() {
+            self.look_up(|_, _| ());
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::metrics::known::{KnownHistogram, KnownSeries};
 use crate::segment::View;
 use crate::slot::lane::{Lane, PAGE_WORDS, Page, Run, RunPlace};
 use crate::slot::thread;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Counters that a thread remembers, each at its index modulo this; and as many histograms.
@@ -41,6 +41,22 @@ pub struct Local {
 thread_local! {
     #[expect(clippy::vec_box, reason = "a place is pointed to, and must not move when the list grows")]
     static ALL: RefCell<Vec<Box<Local>>> = const { RefCell::new(Vec::new()) };
+    /// How many callbacks this thread is in.
+    static CALLBACKS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Calls what may close runtimes and use others, amid a call that goes on with this thread's places: none is dropped
+/// meanwhile.
+pub(crate) fn keeping_places<T>(then: impl FnOnce() -> T) -> T {
+    struct Left;
+    impl Drop for Left {
+        fn drop(&mut self) {
+            let _ = CALLBACKS.try_with(|depth| depth.set(depth.get() - 1));
+        }
+    }
+    let entered = CALLBACKS.try_with(|depth| depth.set(depth.get() + 1));
+    let _left = entered.ok().map(|()| Left);
+    then()
 }
 
 /// This thread's own place in the runtime that it used last. **Hot.** None before its first call, and after a fork.
@@ -64,7 +80,9 @@ fn find(shared: &'static Shared) -> &'static Local {
     let epoch = fork::epoch();
     let found = ALL.try_with(|all| {
         let mut all = all.try_borrow_mut().ok()?;
-        all.retain(|local| !local.is_of_closed_runtime());
+        if CALLBACKS.try_with(Cell::get) == Ok(0) {
+            all.retain(|local| !local.is_of_closed_runtime());
+        }
         let known = all.iter().position(|local| local.runtime == shared.id && local.stamp.epoch() == epoch);
         let index = known.unwrap_or_else(|| {
             all.push(Box::new(Local::new(shared)));

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod blocks;
+mod breakers;
 mod local;
 mod per_process;
 mod publish;
@@ -10,6 +11,8 @@ mod shared;
 mod tables;
 mod word_of_thread;
 
+use crate::breaker::counts::Rule;
+use crate::breaker::handle::CountedBreaker;
 use crate::clock::{Clock, ClockSource};
 use crate::error::Result;
 use crate::guard::handle::Guard;
@@ -20,7 +23,7 @@ use crate::segment::{Segment, SegmentOptions};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-pub(crate) use local::{Local, current, latest};
+pub(crate) use local::{Local, current, keeping_places, latest};
 pub(crate) use per_process::PerProcess;
 pub(crate) use shared::Shared;
 
@@ -108,6 +111,15 @@ impl Runtime {
     /// The guard of this name, made if need be. **Cold**: once per name.
     pub fn guard(&self, name: &str) -> Result<&'static Guard> {
         self.shared.guard(name)
+    }
+
+    /// The counted breaker of this name (1 to 128 bytes), made if need be; with an empty name, a new one of the process's own. It
+    /// is never unmapped. **Cold.**
+    ///
+    /// # Errors
+    /// `Conflict`: one of this name goes by another rule.
+    pub fn breaker(&self, name: &str, rule: Rule) -> Result<&'static CountedBreaker> {
+        self.shared.breaker(name, rule)
     }
 
     /// The counter of this description. **Cold.**

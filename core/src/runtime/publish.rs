@@ -76,6 +76,7 @@ impl Shared {
             }
         };
         let replaced = self.stage(&staged, side);
+        self.start_breakers(&staged, side ^ 1, now);
         let old_text = header.rules_text[side].swap(text, AcqRel);
         let old_len = header.rules_len[side].swap(rules.set.canonical.len() as u64, AcqRel);
         header.rules_version.store(rules.set.version, Release);
@@ -130,6 +131,14 @@ impl Shared {
         replaced
     }
 
+    fn start_breakers(&self, staged: &[(Found, Offset)], in_force: usize, now: u64) {
+        for (found, block) in staged {
+            let cell = Directory(self.segment()).cell(found.at);
+            let before = cell.map_or(0, |cell| cell.words[in_force].load(Acquire) as Offset);
+            self.start_breaker(found, before, *block, now);
+        }
+    }
+
     fn bring_words_over(&self, found: &Found, block: Offset, now: u64) {
         let segment = self.segment();
         let (Some(guard), Some(block)) = (segment.at::<GuardCell>(found.at), segment.at::<Block>(block)) else {
@@ -169,7 +178,7 @@ impl Shared {
     pub(super) fn reset_timed_state(&self) -> Result<()> {
         let _locked = self.locked()?;
         let now = self.clock().now();
-        Directory(self.segment()).each(Kind::Guard, |found, _| self.start_guard(&found, now));
+        Directory(self.segment()).each(Kind::Guard, |found, _| self.start_again(&found, now));
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use super::publish::CompiledRules;
 use super::shared::{Locked, Shared};
+use crate::breaker::handle::CountedBreaker;
+use crate::breaker::state::{self, Breaker};
 use crate::concurrency::fixed::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::GuardCell;
@@ -11,6 +13,8 @@ use crate::guard::numbers::Block;
 use crate::guard::policy_stage::Bound;
 use crate::metrics::instrument::Handle;
 use crate::policy::Policy;
+use crate::rules::Mode;
+use crate::segment::Offset;
 use crate::segment::directory::{Directory, Found, Kind};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +31,7 @@ const MAX_GUARD_NAME: usize = 128;
 pub struct Caches {
     guards: HashMap<String, &'static Guard>,
     instruments: HashMap<(Kind, String), &'static Handle>,
+    pub(super) breakers: HashMap<String, &'static CountedBreaker>,
     policies: Vec<&'static Bound>,
     pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
@@ -34,10 +39,13 @@ pub struct Caches {
 }
 
 impl Caches {
-    pub(super) fn mark_all_dead(&mut self) {
-        self.guards.values().for_each(|guard| guard.mark_dead());
-        self.instruments.values().for_each(|handle| handle.mark_dead());
-        *self = Caches::default();
+    /// Tells which guards there were.
+    pub(super) fn mark_all_dead(&mut self) -> Vec<&'static Guard> {
+        let gone = std::mem::take(self);
+        gone.guards.values().for_each(|guard| guard.mark_dead());
+        gone.breakers.values().for_each(|breaker| _ = breaker.mark_dead());
+        gone.instruments.values().for_each(|handle| handle.mark_dead());
+        gone.guards.into_values().collect()
     }
 }
 
@@ -59,7 +67,13 @@ impl Shared {
             return Ok(overflow);
         }
         let guard = Guard::leak(self, found).ok_or_else(full)?;
-        self.caches()?.guards.insert(name.into(), guard);
+        let before = self.caches()?.guards.insert(name.into(), guard);
+        drop(locked);
+        // One that another process retired. (One that stands is another thread's, who resolved it at the same moment.)
+        before.into_iter().filter(|gone| !gone.is_alive()).for_each(|gone| {
+            gone.mark_dead();
+            gone.end_watches();
+        });
         Ok(guard)
     }
 
@@ -90,6 +104,29 @@ impl Shared {
                 self.free_block(block, &[]);
                 overflow()
             }
+        }
+    }
+
+    /// Puts a guard's timed state at its beginning; its breaker is closed in the next generation, so that no window of the
+    /// last one counts.
+    pub(super) fn start_again(&self, found: &Found, now: u64) {
+        let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
+        let before = Breaker::of(guard.hot.breaker.load(Acquire));
+        self.start_guard(found, now);
+        guard.hot.breaker.store(before.reset(now).word(), Release);
+    }
+
+    /// A breaker that rules bring back begins closed, with an empty window: what it was when others took it out is long ago.
+    /// To be called before those rules are in force, under the cold lock. What an operator forced stays.
+    pub(super) fn start_breaker(&self, found: &Found, before: Offset, next: Offset, now: u64) {
+        let mode = |at| self.segment().at::<Block>(at).map_or(Mode::Off, Block::breaker_mode);
+        let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
+        if mode(before) == Mode::Off && mode(next) != Mode::Off {
+            state::transition(&guard.hot.breaker, |seen| match seen.state.is_forced() {
+                true => (seen, ()),
+                false => (seen.reset(now), ()),
+            });
+            guard.hot.watch.store(0, Relaxed);
         }
     }
 
@@ -137,6 +174,7 @@ impl Shared {
         guard.mark_dead();
         drop(locked);
         self.caches()?.guards.remove(&name);
+        guard.end_watches();
         Ok(())
     }
 
@@ -182,10 +220,10 @@ impl Shared {
     }
 }
 
-fn check_guard_name(name: &str) -> Result<()> {
+pub(super) fn check_guard_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_GUARD_NAME || name.chars().any(char::is_control) {
         let what =
-            format!("guard name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
+            format!("name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok(())

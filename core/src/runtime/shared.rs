@@ -181,10 +181,11 @@ impl Shared {
         if self.closed.swap(true, AcqRel) {
             return false;
         }
-        if let Ok(mut caches) = self.caches() {
-            caches.mark_all_dead();
-        }
+        let gone = self.caches().map_or_else(|_| Vec::new(), |mut caches| caches.mark_all_dead());
         self.detach(&held);
+        drop(held);
+        // Without a lock held, as it calls what watchers gave us.
+        gone.iter().for_each(|guard| guard.end_watches());
         true
     }
 

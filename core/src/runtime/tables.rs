@@ -37,6 +37,16 @@ impl Shared {
         true
     }
 
+    /// A zeroed table of so many words. None: there is no room. Under the cold lock.
+    pub(super) fn take_table(&self, words: usize) -> Option<Offset> {
+        take(self.segment(), words)
+    }
+
+    /// Gives it back. Under the cold lock.
+    pub(super) fn give_back_table(&self, at: Offset, words: usize) {
+        give_back(self.segment(), at, words);
+    }
+
     /// Gives back the tables that stand in `gone` and in none of `kept`.
     pub(super) fn give_back_tables(&self, gone: &Extra, kept: &[Extra]) {
         let placed = |extra: &Extra| (0..TABLES).map(|number| extra.table(number)).filter(|[at, _]| *at != 0).collect();

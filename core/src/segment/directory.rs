@@ -25,6 +25,8 @@ pub enum Kind {
     Family = 5,
     /// An interned attribute name.
     Attribute = 6,
+    /// A counted breaker.
+    Breaker = 7,
 }
 
 impl Kind {
@@ -45,7 +47,8 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.mark() == mark)
     }
 
-    const ALL: [Kind; 6] = [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute];
+    const ALL: [Kind; 7] =
+        [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute, Kind::Breaker];
 
     /// Bytes of a cell.
     fn bytes(self) -> usize {
@@ -61,7 +64,7 @@ impl Kind {
             Kind::Guard => crate::guard::cell::RUN,
             Kind::Counter => 2,
             Kind::Histogram => crate::metrics::instrument::HISTOGRAM_RUN,
-            Kind::Gauge | Kind::Family | Kind::Attribute => 0,
+            Kind::Gauge | Kind::Family | Kind::Attribute | Kind::Breaker => 0,
         }
     }
 }
@@ -83,7 +86,7 @@ pub struct Cell {
     pub run: AtomicU32,
     /// A number that is its own among cells of the kind, or what the kind wants: a series' family.
     pub link: AtomicU32,
-    /// The kind's own: a gauge's value, a guard's blocks of numbers, a family's type and series.
+    /// The kind's own: a gauge's value, a guard's blocks of numbers, a breaker's table, a family's type and series.
     pub words: [AtomicU64; 2],
     spare: AtomicU64,
 }

@@ -98,6 +98,11 @@ impl Flags {
         self.0 & 3 != 0
     }
 
+    /// The same with a breaker that refuses, where an operator holds it open whatever the rules say.
+    pub fn held_open(self, open: bool) -> Flags {
+        if open { Flags(self.0 & !3 | Mode::Enforce as u64) } else { self }
+    }
+
     /// Mode of the policy.
     #[inline(always)]
     pub fn policy(self) -> Mode {
