@@ -158,6 +158,7 @@ impl Shared {
         let _locked = self.locked()?;
         let now = self.clock().now();
         Directory(self.segment()).each(Kind::Guard, |found, _| self.start_guard(&found, now));
+        self.start_limiters_afresh(now);
         Ok(())
     }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
     Family = 5,
     /// An interned attribute name.
     Attribute = 6,
+    /// A limiter that stands alone.
+    Limiter = 7,
 }
 
 impl Kind {
@@ -45,12 +47,14 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.mark() == mark)
     }
 
-    const ALL: [Kind; 6] = [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute];
+    const ALL: [Kind; 7] =
+        [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute, Kind::Limiter];
 
     /// Bytes of a cell.
     fn bytes(self) -> usize {
         match self {
             Kind::Guard => size_of::<crate::guard::cell::GuardCell>(),
+            Kind::Limiter => size_of::<crate::limiter::cell::LimiterCell>(),
             _ => size_of::<Cell>(),
         }
     }
@@ -61,7 +65,7 @@ impl Kind {
             Kind::Guard => crate::guard::cell::RUN,
             Kind::Counter => 2,
             Kind::Histogram => crate::metrics::instrument::HISTOGRAM_RUN,
-            Kind::Gauge | Kind::Family | Kind::Attribute => 0,
+            Kind::Gauge | Kind::Family | Kind::Attribute | Kind::Limiter => 0,
         }
     }
 }
