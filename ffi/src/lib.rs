@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod clock;
 pub mod guard;
 pub mod instrument;
+pub mod limiter;
 pub mod metrics;
 pub mod policy;
 pub mod rules;

@@ -175,10 +175,14 @@ impl Limiter {
 
     #[inline(always)]
     pub(super) fn alive(&self) -> std::result::Result<(), ErrorKind> {
+        // The mark first: what is no limiter has no cell to look at.
+        if self.mark.load(Acquire) != LIVE {
+            return Err(ErrorKind::Closed);
+        }
         let stands = self.cell().cell.generation.load(Acquire) == self.life.load(Acquire);
         // What is the process's own does not vanish with the segment, and a forked child's closing does not know it.
         let open = self.found.is_some() || !self.shared.is_closed();
-        if stands && open && self.mark.load(Relaxed) == LIVE { Ok(()) } else { Err(ErrorKind::Closed) }
+        if stands && open { Ok(()) } else { Err(ErrorKind::Closed) }
     }
 
     /// Tells lives of limiters apart.
