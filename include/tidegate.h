@@ -5,7 +5,7 @@
  *
  * Rules that hold for every function:
  *  - `const T *` may be used by many threads at once; `T *` is exclusive to the caller for the call.
- *  - Handles (tg_runtime, tg_guard, tg_counter, tg_gauge, tg_histogram) are never unmapped: after a close or a
+ *  - Handles (tg_runtime, tg_guard, tg_counter, tg_gauge, tg_histogram, tg_limiter) are never unmapped: after a close or a
  *    retirement, calls with them return TG_CLOSED.
  *  - HOT functions allocate nothing, lock nothing and make no system call after a thread's first call (or
  *    tg_thread_prepare). COLD ones may do all three. No function waits for anything but, shortly, another cold call.
@@ -60,6 +60,30 @@
 // A call to be shed first.
 #define TG_CRITICALITY_SHEDDABLE 2
 
+// Tokens: `limit` come in each `per_ns`, and at most `burst` are kept. It may go into debt, for those who wait.
+#define TG_LIMITER_TOKEN_BUCKET 0
+
+// One after the other at even distances: who comes early waits, at most `max_wait_ns`, or is refused.
+#define TG_LIMITER_PACING 1
+
+// At most `limit` in each window of `per_ns`, counted from the clock's zero: twice as many around the border of two.
+#define TG_LIMITER_FIXED_WINDOW 2
+
+// About `limit` in any `per_ns`, estimated from two windows' counts.
+#define TG_LIMITER_SLIDING_COUNTER 3
+
+// At most `limit` in any `per_ns`, in `buckets`.
+#define TG_LIMITER_SLIDING_WINDOW 4
+
+// `limit` once it has been in use for `warm_up_ns`, and `limit` / `cold_factor` after a rest.
+#define TG_LIMITER_WARM_UP 5
+
+// A wait without end, and the retry-after of what will never be admitted.
+#define TG_LIMITER_FOREVER UINT64_MAX
+
+// A token bucket that holds nothing, and so refuses all that costs something.
+#define TG_LIMITER_NO_BURST UINT64_MAX
+
 // Time is the machine's monotonic clock.
 #define TG_CLOCK_MONOTONIC 0
 
@@ -83,6 +107,9 @@ typedef struct tg_guard tg_guard;
 
 // A histogram of values that are not negative: exponential buckets, read back to within 2.2 %.
 typedef struct tg_histogram tg_histogram;
+
+// A limiter.
+typedef struct tg_limiter tg_limiter;
 
 // An opened Tidegate.
 typedef struct tg_runtime tg_runtime;
@@ -304,6 +331,58 @@ typedef struct tg_instrument {
   // Zeros.
   uint8_t reserved[32];
 } tg_instrument;
+
+// What a limiter is made of. Set by TG_LIMITER_OPTIONS_INIT, then `limit` and what else is needed; what the algorithm does not
+// have stays 0.
+typedef struct tg_limiter_options {
+  // sizeof(tg_limiter_options).
+  uint32_t struct_size;
+  // TG_LIMITER_TOKEN_BUCKET or another.
+  uint32_t algorithm;
+  // So much in each per_ns. Infinity lets a token bucket pass all, and 0 gains it nothing. Windows want a whole number: up to 2^40 - 1
+  // the fixed one, up to 2^22 - 1 the sliding ones.
+  double limit;
+  // 0: a second.
+  uint64_t per_ns;
+  // Of a token bucket; 0: as many as `limit`, rounded up. TG_LIMITER_NO_BURST: none.
+  uint64_t burst;
+  // How long tg_limiter_take may let its caller wait; 0: it refuses. Not of windows.
+  uint64_t max_wait_ns;
+  // Of a warm-up.
+  uint64_t warm_up_ns;
+  // Of a warm-up: 1 to 1000; 0: 3.
+  double cold_factor;
+  // Of a sliding window: 2 to 60; 0: 10.
+  uint32_t buckets;
+  // Zeros.
+  uint8_t reserved[60];
+} tg_limiter_options;
+
+// What was reserved: plain data, of which a copy is the same reservation. Zeros hold nothing.
+typedef struct tg_reservation {
+  // How long to wait before acting; of a refusal, after how long to come back (TG_LIMITER_FOREVER: never).
+  uint64_t wait_ns;
+  // When to act, on the runtime's clock.
+  uint64_t act_at_ns;
+  // The library's.
+  uint64_t opaque[6];
+} tg_reservation;
+
+// Where a limiter's state stands, for bindings that decide by themselves, as docs/limiters.md says how.
+typedef struct tg_limiter_place {
+  // sizeof(tg_limiter_place).
+  uint32_t struct_size;
+  // What *generation says as long as the limiter stands.
+  uint32_t life;
+  // The cell's generation.
+  const uint32_t *generation;
+  // The word that decides.
+  uint64_t *word;
+  // The numbers of even and of odd changes: 24 words each.
+  const uint64_t *numbers[2];
+  // Zeros.
+  uint8_t reserved[24];
+} tg_limiter_place;
 
 // How a policy is loaded. Set by TG_POLICY_OPTIONS_INIT.
 typedef struct tg_policy_options {
@@ -665,6 +744,60 @@ tg_status tg_histogram_quantile(const struct tg_histogram *histogram, double q, 
 // Takes the series out, as tg_counter_retire does. COLD.
 tg_status tg_histogram_retire(const struct tg_histogram *histogram);
 
+// Finds or makes the limiter of a name (1 to 128 bytes of UTF-8 without control characters), which all who resolve it share, in
+// every process on the segment; with an empty name it makes a new one, the caller's own, which is not in the segment. One that stands already keeps
+// its numbers, whatever options says; with options NULL it must stand already (TG_NOT_FOUND). Once per name; the handle is never
+// unmapped. COLD: TG_INVALID for options out of their range, TG_FULL.
+tg_status tg_limiter_resolve(const struct tg_runtime *runtime,
+                             struct tg_str name,
+                             const struct tg_limiter_options *options,
+                             const struct tg_limiter **out_limiter,
+                             struct tg_error *error);
+
+// Takes cost at at_ns of the runtime's clock (0: now). TG_OK: *wait_or_retry_ns says how long to wait before acting, which is nothing unless the
+// options have a max_wait_ns. TG_REFUSED_RATE: nothing was taken, and it says after how long to come back (TG_LIMITER_FOREVER: the cost is
+// more than the limiter can ever give). wait_or_retry_ns may be NULL. A cost of 0 takes nothing. An at_ns before the last one finds no more
+// than there was then. HOT.
+tg_status tg_limiter_take(const struct tg_limiter *limiter,
+                          uint64_t cost,
+                          uint64_t at_ns,
+                          uint64_t *wait_or_retry_ns);
+
+// As tg_limiter_take with a wait of at most max_wait_ns, whatever the options say (TG_LIMITER_FOREVER: any, also one without end), for callers who
+// may cancel. *reservation is always initialised. HOT.
+tg_status tg_limiter_reserve(const struct tg_limiter *limiter,
+                             uint64_t cost,
+                             uint64_t at_ns,
+                             uint64_t max_wait_ns,
+                             struct tg_reservation *reservation);
+
+// Gives back what was reserved and will not be used. Of a token bucket that is what golang.org/x/time/rate gives back: nothing once its moment has passed,
+// else what it took less what was reserved after it. A second time: TG_NOT_HELD, as for a refused or zeroed one; of another limiter:
+// TG_INVALID. HOT.
+tg_status tg_limiter_cancel(const struct tg_limiter *limiter,
+                            struct tg_reservation *reservation,
+                            uint64_t at_ns);
+
+// What could be taken at at_ns (0: now): tokens, negative in debt; of other algorithms the largest whole cost. HOT.
+tg_status tg_limiter_tokens(const struct tg_limiter *limiter, uint64_t at_ns, double *out_tokens);
+
+// Puts other numbers in force at at_ns (0: now), for all who share the limiter. Tokens stay, as many as the new burst holds, and debts
+// stay debts; another algorithm begins afresh. COLD.
+tg_status tg_limiter_set(const struct tg_limiter *limiter,
+                         const struct tg_limiter_options *options,
+                         uint64_t at_ns,
+                         struct tg_error *error);
+
+// The options in force. COLD.
+tg_status tg_limiter_read(const struct tg_limiter *limiter, struct tg_limiter_options *out_options);
+
+// Tells where a limiter's state stands. The addresses stay mapped for ever; they hold zeros once the runtime is closed. COLD.
+tg_status tg_limiter_locate(const struct tg_limiter *limiter,
+                            struct tg_limiter_place *out_place);
+
+// Takes the limiter out, for all who share it; its room is used again, and its handles answer TG_CLOSED. COLD.
+tg_status tg_limiter_retire(const struct tg_limiter *limiter);
+
 // Renders all metrics in the format that an HTTP Accept header asks for: OpenMetrics 1.0, or Prometheus text 0.0.4 (also
 // when accept is empty). *out is to be freed by tg_text_free; tg_text_content_type gives the Content-Type. COLD: writers
 // are not stopped.
@@ -763,4 +896,6 @@ void tg_text_free(struct tg_text *text);
 #define TG_BREAKER_OPTIONS_INIT TG_INIT(tg_breaker_options)
 #define TG_BREAKER_COUNTS_INIT TG_INIT(tg_breaker_counts)
 #define TG_INSTRUMENT_INIT TG_INIT(tg_instrument)
+#define TG_LIMITER_OPTIONS_INIT TG_INIT(tg_limiter_options)
+#define TG_LIMITER_PLACE_INIT TG_INIT(tg_limiter_place)
 #define TG_POLICY_OPTIONS_INIT TG_INIT(tg_policy_options)

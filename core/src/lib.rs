@@ -12,6 +12,7 @@ pub mod fault;
 pub mod fork;
 pub mod guard;
 pub mod hash;
+pub mod limiter;
 pub mod metrics;
 pub mod policy;
 pub mod random;

@@ -11,6 +11,7 @@ use common::{enter, open, rules};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use tidegate_core::guard::handle::Guard;
+use tidegate_core::limiter::{Algorithm, Limiter, Options as LimiterOptions};
 use tidegate_core::metrics::instrument::{Counter, Description, Gauge, Histogram};
 use tidegate_core::{Call, Options, Outcome, Permit, Runtime};
 
@@ -47,6 +48,7 @@ struct Handles {
     counter: &'static Counter,
     gauge: &'static Gauge,
     histogram: &'static Histogram,
+    limiters: [&'static Limiter; 4],
 }
 
 fn resolve(runtime: &Runtime) -> Handles {
@@ -57,7 +59,16 @@ fn resolve(runtime: &Runtime) -> Handles {
         counter: runtime.counter(&what("c")).unwrap(),
         gauge: runtime.gauge(&what("g")).unwrap(),
         histogram: runtime.histogram(&what("h")).unwrap(),
+        limiters: limiters(runtime),
     }
+}
+
+fn limiters(runtime: &Runtime) -> [&'static Limiter; 4] {
+    let window = LimiterOptions { algorithm: Algorithm::SlidingWindow, limit: 100.0, ..LimiterOptions::default() };
+    let pacing = LimiterOptions { algorithm: Algorithm::Pacing, limit: 100.0, ..LimiterOptions::default() };
+    let bucket = LimiterOptions::token_bucket(100.0, 10);
+    [("bucket", bucket), ("window", window), ("pacing", pacing), ("", bucket)]
+        .map(|(name, options)| runtime.limiter(name, Some(&options)).unwrap())
 }
 
 /// Everything that is hot, the refusals and misuses too.
@@ -72,6 +83,12 @@ fn everything(handles: &Handles) {
             let _ = again.exit(Outcome::Success);
         }
         let _ = permit.exit(Outcome::Success);
+    }
+    for limiter in handles.limiters {
+        let _ = limiter.take(1, 0);
+        let _ = limiter.take(u64::MAX, 0);
+        let _ = limiter.reserve(2, 0, u64::MAX).map(|mut reserved| limiter.cancel(&mut reserved, 0));
+        let _ = limiter.tokens(0);
     }
     let _ = handles.counter.add(1);
     let _ = handles.gauge.set(1.5);

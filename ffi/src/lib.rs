@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counted;
 pub mod guard;
 pub mod instrument;
+pub mod limiter;
 pub mod metrics;
 pub mod policy;
 pub mod rules;

@@ -143,6 +143,37 @@ TEST(instruments) {
   CHECK_STATUS(tg_histogram_retire(NULL), TG_INVALID);
 }
 
+TEST(limiter) {
+  tg_limiter_options options = TG_LIMITER_OPTIONS_INIT;
+  tg_limiter_place place = TG_LIMITER_PLACE_INIT;
+  tg_reservation reservation;
+  const tg_limiter *limiter = (const tg_limiter *)(uintptr_t)64;
+  double tokens;
+  CHECK_STATUS(tg_limiter_resolve(NULL, TG_STR("l"), &options, &limiter, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_resolve(rt, lost, &options, &limiter, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_resolve(rt, TG_STR(""), NULL, &limiter, NULL), TG_INVALID);
+  CHECK(limiter == NULL);
+  CHECK_STATUS(tg_limiter_resolve(rt, TG_STR("l"), NULL, &limiter, NULL), TG_NOT_FOUND);
+  CHECK_STATUS(tg_limiter_resolve(rt, TG_STR("l"), &options, NULL, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_resolve(rt, TG_STR("l"), &options, &limiter, NULL), TG_OK);
+  CHECK_STATUS(tg_limiter_take(NULL, 1, 0, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_take(limiter, 0, 0, NULL), TG_OK);
+  CHECK_STATUS(tg_limiter_reserve(NULL, 1, 0, 0, &reservation), TG_INVALID);
+  CHECK_STATUS(tg_limiter_cancel(limiter, &reservation, 0), TG_NOT_HELD);
+  CHECK_STATUS(tg_limiter_reserve(limiter, 1, 0, 0, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_cancel(NULL, &reservation, 0), TG_INVALID);
+  CHECK_STATUS(tg_limiter_cancel(limiter, NULL, 0), TG_INVALID);
+  CHECK_STATUS(tg_limiter_tokens(NULL, 0, &tokens), TG_INVALID);
+  CHECK_STATUS(tg_limiter_tokens(limiter, 0, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_set(NULL, &options, 0, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_set(limiter, NULL, 0, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_read(NULL, &options), TG_INVALID);
+  CHECK_STATUS(tg_limiter_read(limiter, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_locate(NULL, &place), TG_INVALID);
+  CHECK_STATUS(tg_limiter_locate(limiter, NULL), TG_INVALID);
+  CHECK_STATUS(tg_limiter_retire(NULL), TG_INVALID);
+}
+
 /* A build without WASM may say that it has no policies before it looks at the rest. */
 static void check_refused(tg_status status) {
   CHECK(status == TG_INVALID || status == TG_POLICY_REJECTED || (!has_wasm() && status == TG_UNSUPPORTED));

@@ -77,6 +77,31 @@ TEST(instrument) {
   tg_runtime_close(rt);
 }
 
+static const tg_limiter *limiter;
+
+static tg_status resolve(const tg_runtime *rt, const tg_limiter_options *options) {
+  return tg_limiter_resolve(rt, TG_STR("l"), options, &limiter, NULL);
+}
+
+TEST(limiter_options) {
+  tg_runtime *rt = open_virtual();
+  NEWER(tg_limiter_options) newer = { TG_LIMITER_OPTIONS_INIT, { 0 } };
+  CHECK_SIZES(newer, TG_OK, resolve(rt, &newer.known));
+  REQUIRE(resolve(rt, NULL) == TG_OK);
+  CHECK_SIZES(newer, TG_OK, tg_limiter_set(limiter, &newer.known, 0, NULL));
+  REQUIRE(resolve(rt, NULL) == TG_OK);
+  newer.known.struct_size = sizeof newer.known - 1;
+  CHECK_STATUS(tg_limiter_read(limiter, &newer.known), TG_INVALID);
+  newer.known.struct_size = sizeof newer;
+  CHECK_STATUS(tg_limiter_read(limiter, &newer.known), TG_OK);
+  CHECK_EQ(newer.known.struct_size, sizeof newer);
+  tg_limiter_place place = TG_LIMITER_PLACE_INIT;
+  CHECK_STATUS(tg_limiter_locate(limiter, &place), TG_OK);
+  place.struct_size--;
+  CHECK_STATUS(tg_limiter_locate(limiter, &place), TG_INVALID);
+  tg_runtime_close(rt);
+}
+
 TEST(policy_options) {
   if (!has_wasm()) return;
   tg_runtime *rt = open_virtual();

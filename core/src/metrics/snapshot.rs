@@ -93,7 +93,7 @@ impl Shared {
                     describe(family, &directory.extra(cell), cell);
                 }
                 Kind::Guard => self.collect_guard(snapshot, directory.name(cell), found, cell),
-                Kind::Attribute | Kind::Breaker => {}
+                Kind::Attribute | Kind::Breaker | Kind::Limiter => {}
             }
         }
         let named = families.into_values().filter(|(name, _)| !name.is_empty());

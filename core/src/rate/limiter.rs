@@ -46,6 +46,11 @@ impl Limiter {
     /// `limit` tokens a second: infinity (or Go's `Inf`, the largest float) for no limit, 0 or less for none at all. None when filling the
     /// burst would take over a year, a burst is over 2⁵⁰ where the limit is 0 or infinite, or the generation is none of 1 to 15.
     pub fn new(limit: f64, burst: u64, generation: u64) -> Option<Limiter> {
+        Limiter::per(limit, 1_000_000_000, burst, generation)
+    }
+
+    /// The same of `limit` tokens in `per_ns`.
+    pub fn per(limit: f64, per_ns: u64, burst: u64, generation: u64) -> Option<Limiter> {
         let still = (burst <= MOST && is_generation(generation)).then_some(Still { burst, generation });
         if limit >= f64::MAX {
             return still.map(Limiter::Unlimited);
@@ -53,7 +58,36 @@ impl Limiter {
         if limit <= 0.0 || burst == 0 {
             return still.map(Limiter::Still);
         }
-        Reserving::new(limit, 1_000_000_000, burst, Reserving::MAX_WAIT, generation).map(Limiter::Flowing)
+        Reserving::new(limit, per_ns, burst, Reserving::MAX_WAIT, generation).map(Limiter::Flowing)
+    }
+
+    /// Which of the three it is, beside the words: never reused, and no number of [`super::Rate::kind`].
+    pub fn kind(&self) -> u64 {
+        match self {
+            Limiter::Flowing(_) => 16,
+            Limiter::Still(_) => 17,
+            Limiter::Unlimited(_) => 18,
+        }
+    }
+
+    /// As words for a block of numbers.
+    pub fn words(&self) -> [u64; 8] {
+        match self {
+            Limiter::Flowing(bucket) => bucket.words(),
+            Limiter::Still(still) | Limiter::Unlimited(still) => [still.burst, still.generation, 0, 0, 0, 0, 0, 0],
+        }
+    }
+
+    /// Reads [`Limiter::kind`] and [`Limiter::words`]. None for what no options give.
+    pub fn of(kind: u64, words: [u64; 8]) -> Option<Limiter> {
+        let [burst, generation, ..] = words;
+        let still = (burst <= MOST && is_generation(generation)).then_some(Still { burst, generation });
+        match kind {
+            16 => Reserving::of(words).map(Limiter::Flowing),
+            17 => still.map(Limiter::Still),
+            18 => still.map(Limiter::Unlimited),
+            _ => None,
+        }
     }
 
     /// Reserves `cost` tokens at `now` with a wait of at most `max_wait_ns`; [`FOR_EVER`] also takes a wait for ever.
@@ -65,6 +99,15 @@ impl Limiter {
             }
             Limiter::Still(still) => update(word, |seen| still.step(seen, now, cost, max_wait_ns)),
             Limiter::Flowing(bucket) => bucket.reserve(word, now, cost, max_wait_ns),
+        }
+    }
+
+    /// How long `cost` tokens would have to be waited for, in ns.
+    pub fn wait_time(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
+        match self {
+            Limiter::Unlimited(still) => untouched(seen, still.generation).map(|_| 0),
+            Limiter::Still(still) => still.step(seen, now, cost, FOR_EVER).map(|(_, reservation)| reservation.wait_ns),
+            Limiter::Flowing(bucket) => bucket.wait_time(seen, now, cost),
         }
     }
 

@@ -4,7 +4,7 @@
 //! word tell which numbers it is of. `now` is nanoseconds of the runtime's clock; a reading older than the word never admits more.
 
 mod algorithm;
-mod common;
+pub(crate) mod common;
 pub mod fixed_window;
 pub mod follow;
 mod grid;

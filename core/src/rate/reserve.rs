@@ -227,11 +227,22 @@ impl Reserving {
 
 impl Reservation {
     /// One whose moment is not told in tokens' time.
-    pub(super) fn still(cost: u64, now: u64, wait_ns: u64, generation: u64) -> Reservation {
+    pub(crate) fn still(cost: u64, now: u64, wait_ns: u64, generation: u64) -> Reservation {
         Reservation { cost, wait_ns, act_at: now.saturating_add(wait_ns), exact: generation }
     }
 
-    pub(super) fn generation(&self) -> u64 {
+    /// As plain words.
+    pub fn words(&self) -> [u64; 4] {
+        [self.cost, self.wait_ns, self.act_at, self.exact]
+    }
+
+    /// Reads [`Reservation::words`].
+    pub fn of([cost, wait_ns, act_at, exact]: [u64; 4]) -> Reservation {
+        Reservation { cost, wait_ns, act_at, exact }
+    }
+
+    /// The generation of the numbers that it was made with.
+    pub fn generation(&self) -> u64 {
         self.exact & GENERATION_MASK
     }
 

@@ -16,6 +16,7 @@ use crate::breaker::handle::CountedBreaker;
 use crate::clock::{Clock, ClockSource};
 use crate::error::Result;
 use crate::guard::handle::Guard;
+use crate::limiter::{self, Limiter};
 use crate::metrics::instrument::{Counter, Description, Gauge, Histogram};
 use crate::metrics::snapshot::Snapshot;
 use crate::policy::{AttributeNames, PolicyHost};
@@ -26,6 +27,8 @@ use std::sync::Arc;
 pub(crate) use local::{Local, current, keeping_places, latest};
 pub(crate) use per_process::PerProcess;
 pub(crate) use shared::Shared;
+
+pub(crate) use resolve::{check_name, full};
 
 pub use publish::check_rules;
 pub use resolve::OVERFLOW_GUARD;
@@ -135,6 +138,12 @@ impl Runtime {
     /// The histogram of this description. **Cold.**
     pub fn histogram(&self, what: &Description<'_>) -> Result<&'static Histogram> {
         self.shared.histogram(what)
+    }
+
+    /// The limiter of this name, shared by all who resolve it; with an empty name, a new one of this process's own. One that stands already
+    /// keeps its options, whatever these say; None: it must stand already ([`crate::ErrorKind::NotFound`]). **Cold.**
+    pub fn limiter(&self, name: &str, options: Option<&limiter::Options>) -> Result<&'static Limiter> {
+        self.shared.limiter(name, options)
     }
 
     /// The id of an attribute's name, from 1 up: the same for callers, rules and policies, in every process. At most

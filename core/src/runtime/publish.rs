@@ -179,6 +179,7 @@ impl Shared {
         let _locked = self.locked()?;
         let now = self.clock().now();
         Directory(self.segment()).each(Kind::Guard, |found, _| self.start_again(&found, now));
+        self.start_limiters_afresh(now);
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use crate::guard::extra::State;
 use crate::guard::handle::Guard;
 use crate::guard::numbers::Block;
 use crate::guard::policy_stage::Bound;
+use crate::limiter::Limiter;
 use crate::metrics::instrument::Handle;
 use crate::policy::Policy;
 use crate::rules::Mode;
@@ -33,6 +34,10 @@ pub struct Caches {
     instruments: HashMap<(Kind, String), &'static Handle>,
     pub(super) breakers: HashMap<String, &'static CountedBreaker>,
     policies: Vec<&'static Bound>,
+    /// Limiters by name.
+    pub(crate) limiters: HashMap<String, &'static Limiter>,
+    /// Those without a name, by address.
+    pub(crate) own_limiters: HashMap<usize, &'static Limiter>,
     pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
     pub(super) rules: Option<Arc<CompiledRules>>,
@@ -44,6 +49,8 @@ impl Caches {
         let gone = std::mem::take(self);
         gone.guards.values().for_each(|guard| guard.mark_dead());
         gone.breakers.values().for_each(|breaker| _ = breaker.mark_dead());
+        gone.limiters.values().for_each(|limiter| limiter.mark_dead());
+        gone.own_limiters.values().for_each(|limiter| limiter.end_own());
         gone.instruments.values().for_each(|handle| handle.mark_dead());
         gone.guards.into_values().collect()
     }
@@ -221,15 +228,20 @@ impl Shared {
 }
 
 pub(super) fn check_guard_name(name: &str) -> Result<()> {
+    check_name("guard", name)
+}
+
+/// Whether a guard, a breaker or a limiter can be called so.
+pub(crate) fn check_name(of: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_GUARD_NAME || name.chars().any(char::is_control) {
         let what =
-            format!("name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
+            format!("{of} name: {} bytes; it must have 1 to {MAX_GUARD_NAME}, without control characters", name.len());
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     Ok(())
 }
 
-pub(super) fn full() -> Error {
+pub(crate) fn full() -> Error {
     Error::new(ErrorKind::Full, "the segment is full; open the runtime with more segment_bytes")
 }
 

@@ -156,7 +156,7 @@ impl Shared {
         self.fallback.get().unwrap_or_else(|| self.fallback.put(Local::fallback(self)))
     }
 
-    pub(super) fn caches(&self) -> Result<MutexGuard<'_, Caches>> {
+    pub(crate) fn caches(&self) -> Result<MutexGuard<'_, Caches>> {
         let caches = self.caches.get().unwrap_or_else(|| self.caches.put(Mutex::default()));
         caches.try_lock_for(Duration::from_secs(2)).ok_or_else(busy)
     }

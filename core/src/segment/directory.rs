@@ -27,6 +27,8 @@ pub enum Kind {
     Attribute = 6,
     /// A counted breaker.
     Breaker = 7,
+    /// A limiter that stands alone.
+    Limiter = 8,
 }
 
 impl Kind {
@@ -47,13 +49,22 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.mark() == mark)
     }
 
-    const ALL: [Kind; 7] =
-        [Kind::Counter, Kind::Histogram, Kind::Gauge, Kind::Guard, Kind::Family, Kind::Attribute, Kind::Breaker];
+    const ALL: [Kind; 8] = [
+        Kind::Counter,
+        Kind::Histogram,
+        Kind::Gauge,
+        Kind::Guard,
+        Kind::Family,
+        Kind::Attribute,
+        Kind::Breaker,
+        Kind::Limiter,
+    ];
 
     /// Bytes of a cell.
     fn bytes(self) -> usize {
         match self {
             Kind::Guard => size_of::<crate::guard::cell::GuardCell>(),
+            Kind::Limiter => size_of::<crate::limiter::cell::LimiterCell>(),
             _ => size_of::<Cell>(),
         }
     }
@@ -64,7 +75,7 @@ impl Kind {
             Kind::Guard => crate::guard::cell::RUN,
             Kind::Counter => 2,
             Kind::Histogram => crate::metrics::instrument::HISTOGRAM_RUN,
-            Kind::Gauge | Kind::Family | Kind::Attribute | Kind::Breaker => 0,
+            Kind::Gauge | Kind::Family | Kind::Attribute | Kind::Breaker | Kind::Limiter => 0,
         }
     }
 }

@@ -12,7 +12,7 @@ pub const LAYOUT_VERSION: u32 = 2;
 /// Process slots of every segment.
 pub const MAX_PROCESSES: usize = 256;
 /// Kinds of cells that overflow separately.
-pub const KINDS: usize = 8;
+pub const KINDS: usize = 16;
 
 /// The header. Everything is atomic, as other processes write it.
 #[repr(C, align(64))]
