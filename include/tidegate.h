@@ -51,7 +51,7 @@
 // An operator has it let pass and count, and never open.
 #define TG_BREAKER_FORCED_CLOSED 6
 
-// A call matters as most do.
+// A call matters as most do. Where a concurrency limit sheds by criticality, calls that matter less are refused first.
 #define TG_CRITICALITY_DEFAULT 0
 
 // A call to be shed last.
@@ -253,8 +253,12 @@ typedef struct tg_call {
   const struct tg_attribute *attributes;
   // How many: at most 16.
   size_t attribute_count;
+  // How much it matters among the calls of its criticality: 0 to 99, higher matters more. Looked at where has_level is 1.
+  uint32_t level;
+  // 1: level is set; 0: it is not, and counts as 99.
+  uint32_t has_level;
   // Zeros.
-  uint8_t reserved[48];
+  uint8_t reserved[40];
 } tg_call;
 
 // What a successful enter hands out and exit gives back: the caller's own plain data. Copying one that is held is
@@ -278,7 +282,7 @@ typedef struct tg_guard_stats {
   uint32_t breaker;
   // Calls in flight.
   uint64_t inflight;
-  // The concurrency limit; 0: none.
+  // The concurrency limit in force; 0: none.
   uint64_t limit;
   // Exits, by tg_outcome.
   uint64_t calls[6];
@@ -873,6 +877,22 @@ bool tg_is_refusal(tg_status status);
 
 // The name of a status, such as "TG_REFUSED_RATE"; "unknown" for a number that is none. Static. HOT.
 const char *tg_status_name(tg_status status);
+
+// Reads CPU and memory of the container (of the machine, where there is none) from the kernel's files, and tells every guard
+// of every process on the segment. The library starts no thread for it: call it every 250 ms or so while
+// tg_system_wanted says 1, in one process of those on the segment. What was sampled holds for 10 s; without it the
+// `system` stage lets pass. The CPU is known from a process's second call on. COLD: TG_SYSTEM when there is nothing to read.
+tg_status tg_system_sample(const struct tg_runtime *runtime,
+                           struct tg_error *error);
+
+// Says in place of tg_system_sample what the load is: for hosts that measure it themselves, and for tests. Each is a share,
+// 0 (not known) to 1. COLD.
+tg_status tg_system_set(const struct tg_runtime *runtime,
+                        double cpu,
+                        double memory);
+
+// Whether rules in force have a `system` stage, so that somebody should sample: 1 or 0. COLD.
+tg_status tg_system_wanted(const struct tg_runtime *runtime, uint32_t *wanted);
 
 // The bytes of a text, valid until it is freed; empty for NULL. HOT.
 struct tg_str tg_text_bytes(const struct tg_text *text);

@@ -11,7 +11,8 @@ use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::metrics::instrument::Description;
 use tidegate_core::segment::SegmentOptions;
-use tidegate_core::{Call, ErrorKind, NotEntered, Options, Outcome, Permit, Runtime};
+use tidegate_core::system::gate::Load;
+use tidegate_core::{Call, Criticality, ErrorKind, NotEntered, Options, Outcome, Permit, Runtime, Stage};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
@@ -50,6 +51,7 @@ folders!(
     rules,
     sliding_counter,
     sliding_window,
+    system,
     token_bucket,
     warm_up
 );
@@ -111,6 +113,7 @@ impl Run {
             "end" => self.end(step),
             "trip" => self.trip(step),
             "counts" => self.counts(step),
+            "load" => self.load(step),
             other => self.faults.push(format!("no such op: {other}")),
         }
     }
@@ -136,6 +139,13 @@ impl Run {
             cost: number(step, "cost").unwrap_or(0),
             timeout_ns: number(step, "timeout_ns").unwrap_or(0),
             key: key.as_bytes(),
+            criticality: match step.get("criticality").and_then(Value::as_str) {
+                None | Some("default") => Criticality::Default,
+                Some("critical") => Criticality::Critical,
+                Some("sheddable") => Criticality::Sheddable,
+                Some(other) => panic!("{other}"),
+            },
+            level: number(step, "level").map_or(99, |level| level as u8),
             ..Call::default()
         };
         let mut permit = Permit::default();
@@ -172,6 +182,15 @@ impl Run {
             let want = step.get("calls").and_then(|calls| number(calls, outcome.name()));
             self.expect(outcome.name(), stats.calls[outcome as usize], want);
         }
+        for stage in Stage::ALL {
+            let want = step.get("shadow_rejected").and_then(|counts| number(counts, stage.name()));
+            self.expect(stage.name(), stats.shadow_rejected[stage as usize], want);
+        }
+    }
+
+    fn load(&mut self, step: &Value) {
+        let permille = |name: &str| (step[name].as_f64().unwrap_or(0.0) * 1000.0).round() as u32;
+        self.runtime.set_load(Load { cpu: permille("cpu"), memory: permille("memory") }).unwrap();
     }
 
     fn set_breaker(&mut self, step: &Value) {

@@ -52,7 +52,7 @@ pub const TG_STAGE_CONCURRENCY: tg_stage = 7;
 /// The rate limits.
 pub const TG_STAGE_RATE: tg_stage = 8;
 
-/// A call matters as most do.
+/// A call matters as most do. Where a concurrency limit sheds by criticality, calls that matter less are refused first.
 pub const TG_CRITICALITY_DEFAULT: u32 = 0;
 /// A call to be shed last.
 pub const TG_CRITICALITY_CRITICAL: u32 = 1;
@@ -105,8 +105,12 @@ pub struct tg_call {
     pub attributes: *const tg_attribute,
     /// How many: at most 16.
     pub attribute_count: usize,
+    /// How much it matters among the calls of its criticality: 0 to 99, higher matters more. Looked at where has_level is 1.
+    pub level: u32,
+    /// 1: level is set; 0: it is not, and counts as 99.
+    pub has_level: u32,
     /// Zeros.
-    pub reserved: [u8; 48],
+    pub reserved: [u8; 40],
 }
 
 /// What a guard did and how it stands.
@@ -118,7 +122,7 @@ pub struct tg_guard_stats {
     pub breaker: u32,
     /// Calls in flight.
     pub inflight: u64,
-    /// The concurrency limit; 0: none.
+    /// The concurrency limit in force; 0: none.
     pub limit: u64,
     /// Exits, by tg_outcome.
     pub calls: [u64; 6],
@@ -253,6 +257,7 @@ unsafe fn read_call<'a>(
         Ok(Call {
             cost: call.cost,
             criticality: criticality(call.criticality)?,
+            level: level(call)?,
             timeout_ns: call.timeout_ns,
             deadline_ns: call.deadline_ns,
             key: bytes_of("call.key", call.key)?,
@@ -276,6 +281,15 @@ fn criticality(number: u32) -> Result<Criticality, Error> {
         TG_CRITICALITY_CRITICAL => Ok(Criticality::Critical),
         TG_CRITICALITY_SHEDDABLE => Ok(Criticality::Sheddable),
         other => Err(invalid(format!("call.criticality: {other} is none of TG_CRITICALITY_*"))),
+    }
+}
+
+#[inline(always)]
+fn level(call: &tg_call) -> Result<u8, Error> {
+    match (call.has_level, call.level) {
+        (0, 0) => Ok(Call::PLAIN.level),
+        (1, level @ 0..=99) => Ok(level as u8),
+        (has, level) => Err(invalid(format!("call.level: {level}, with has_level {has}; expected 0 to 99, with 1"))),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod rules;
 pub mod runtime;
 pub mod status;
+pub mod system;
 pub mod text;
 
 mod arguments;

@@ -57,9 +57,9 @@ fn the_overflow_guard_is_shown_once_it_is_used() {
 fn stages_to_come_are_shown_when_they_count() {
     let mut snapshot = sample::snapshot();
     let rendered = |snapshot: &Snapshot| render(snapshot, &[], Format::PrometheusText);
-    assert!(!rendered(&snapshot).contains("stage=\"system\""));
-    snapshot.guards.get_mut("no.rules").unwrap().rejected[6] = 1;
-    assert!(rendered(&snapshot).contains("{guard=\"no.rules\",stage=\"system\",reason=\"overload\"} 1\n"));
+    assert!(!rendered(&snapshot).contains("stage=\"throttle\""));
+    snapshot.guards.get_mut("no.rules").unwrap().rejected[4] = 1;
+    assert!(rendered(&snapshot).contains("{guard=\"no.rules\",stage=\"throttle\",reason=\"throttled\"} 1\n"));
 }
 
 #[test]

@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 OUTCOMES = ["success", "failure", "timeout", "overloaded", "cancelled", "ignored"]
+STAGES = ["none", "deadline", "fault", "breaker", "throttle", "policy", "system", "concurrency", "rate"]
+CRITICALITIES = ["default", "critical", "sheddable"]
 # vectors.c reads at most 64 fields a line.
 MOST_VALUES = 50
 FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "timeout_ns", "retry_after_ns", "outcome",
           "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
           "n", "value", "expect", "state", "name", "max_requests", "interval_ns",
-          "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns"}
+          "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns",
+          "criticality", "level", "cpu", "memory", "shadow_rejected"}
 
 
 def line(*fields):
@@ -26,6 +29,9 @@ def compact(document):
 
 
 def enter(s):
+    # What it says holds for the next enter alone.
+    if s.keys() & {"criticality", "level"}:
+        line("matters", CRITICALITIES.index(s.get("criticality", "default")), s.get("level"))
     line("enter", s["guard"], s.get("as"), s.get("cost"), s.get("timeout_ns"), s.get("key"), s.get("expect"),
          s.get("retry_after_ns"), s.get("wait_ns"))
 
@@ -33,6 +39,8 @@ def enter(s):
 def stats(s):
     calls = [s.get("calls", {}).get(outcome) for outcome in OUTCOMES]
     line("stats", s["guard"], s.get("breaker"), s.get("inflight"), s.get("limit"), *calls)
+    if "shadow_rejected" in s:
+        line("shadow_rejected", s["guard"], *[s["shadow_rejected"].get(stage) for stage in STAGES])
 
 
 def count(s):
@@ -59,6 +67,7 @@ OPS = {
     "end": lambda s: line("ended", s["name"], s["ticket"], s["ending"], s.get("expect")),
     "trip": lambda s: line("trip", s["name"]),
     "counts": lambda s: line("counts", s["name"], s.get("state"), *s.get("counts", [])),
+    "load": lambda s: line("load", s.get("cpu", 0), s.get("memory", 0)),
     "set_breaker": lambda s: line("set_breaker", s["guard"], s["state"], s.get("expect")),
 }
 

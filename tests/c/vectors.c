@@ -80,11 +80,19 @@ static void op_at(void) { expect_status(tg_clock_set(rt, number(1)), MOST_FIELDS
 /* rules <json> <expect> */
 static void op_rules(void) { expect_status(tg_rules_apply(rt, fields[1], strlen(fields[1]), NULL), 2); }
 
+/* What the next call says of how much it matters. */
+static uint32_t criticality, level, has_level;
+
+/* matters <criticality> <level> */
+static void op_matters(void) { criticality = (uint32_t)number(1), level = (uint32_t)number(2), has_level = has(2); }
+
 /* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> */
 static void op_enter(void) {
   tg_call call = TG_CALL_INIT;
   tg_permit unnamed, *permit = has(2) ? permit_named(fields[2]) : &unnamed;
   call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
+  call.criticality = criticality, call.level = level, call.has_level = has_level;
+  criticality = level = has_level = 0;
   expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
   expect_number("retry after", tg_permit_retry_after(permit), 7);
   expect_number("wait", tg_permit_wait(permit), 8);
@@ -186,6 +194,14 @@ static void op_counts(void) {
   expect_number("failures in a row", is.consecutive_failures, 8);
   of->generation = is.generation;
 }
+/* shadow_rejected <guard> <by stage>... */
+static void op_shadow_rejected(void) {
+  tg_guard_stats stats = stats_of(guard_of(rt, fields[1]));
+  for (int i = 0; i < 9; i++) expect_number("shadow rejected", stats.shadow_rejected[i], 2 + i);
+}
+
+/* load <cpu> <memory> */
+static void op_load(void) { CHECK_STATUS(tg_system_set(rt, real(1), real(2)), TG_OK); }
 
 static const tg_histogram *histogram_named(const char *name) {
   const tg_histogram *histogram = NULL;
@@ -231,6 +247,7 @@ static const struct { const char *name; void (*run)(void); } ops[] = {
   { "rules", op_rules }, { "enter", op_enter }, { "exit", op_exit },     { "stats", op_stats },       { "record", op_record },
   { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
   { "breaker", op_breaker }, { "ask", op_ask }, { "ended", op_ended }, { "trip", op_trip }, { "counts", op_counts },
+  { "matters", op_matters }, { "shadow_rejected", op_shadow_rejected }, { "load", op_load },
 };
 
 static void run(char *line) {

@@ -65,9 +65,22 @@ void guard(const fields &f) { guard_of(f[1]); }
 void at(const fields &f) { expect(now->rt.set_clock(ns_of(f, 1)).status(), f, f.size()); }
 void rules(const fields &f) { expect(now->rt.apply_rules(f[1]).status(), f, 2); }
 
+// What the next call says of how much it matters.
+tidegate::call matter;
+
+// matters <criticality> <level>
+void matters(const fields &f) {
+  const auto how = static_cast<tidegate::criticality>(number(f, 1));
+  if (has(f, 2))
+    matter.criticality(how, static_cast<unsigned>(number(f, 2)));
+  else
+    matter.criticality(how);
+}
+
 // enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait>
 void enter(const fields &f) {
-  tidegate::call about;
+  tidegate::call about = matter;
+  matter = tidegate::call();
   about.cost(number(f, 3));
   if (has(f, 4)) about.timeout(ns_of(f, 4));
   if (has(f, 5)) about.key(f[5]);
@@ -102,6 +115,15 @@ void stats(const fields &f) {
   expect("limit", stats.limit(), f, 4);
   for (std::size_t i = 0; i < 6; i++) expect("calls", stats.calls(static_cast<outcome>(i)), f, 5 + i);
 }
+
+// shadow_rejected <guard> <by stage>...
+void shadow_rejected(const fields &f) {
+  const auto stats = stats_of(guard_of(f[1]));
+  for (std::size_t i = 0; i < 9; i++) expect("shadow rejected", stats.shadow_rejected(static_cast<tidegate::stage>(i)), f, 2 + i);
+}
+
+// load <cpu> <memory>
+void load(const fields &f) { CHECK_STATUS(now->rt.set_system(real(f, 1), real(f, 2)).status(), status::ok); }
 
 // record <histogram> <value>...
 void record(const fields &f) {
@@ -191,7 +213,8 @@ inline int run_all(const char *program) {
       {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
       {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
       {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
-      {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts}};
+      {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts},
+      {"matters", matters}, {"shadow_rejected", shadow_rejected}, {"load", load}};
   for (std::string line; std::getline(std::cin, line);) {
     const fields f = split(line);
     const auto op = ops.find(f[0]);

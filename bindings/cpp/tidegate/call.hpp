@@ -34,6 +34,12 @@ class call {
   call &criticality(tidegate::criticality how) noexcept {
     return raw_.criticality = static_cast<std::uint32_t>(how), *this;
   }
+  // The same with how much it matters among those: 0 to 99, higher matters more; 99 where it is not said.
+  call &criticality(tidegate::criticality how, unsigned level) noexcept {
+    raw_.has_level = 1;
+    raw_.level = level;
+    return criticality(how);
+  }
   // How long its caller waits, from the enter on. No time at all counts as 1 ns, since 0 would be no limit.
   call &timeout(nanoseconds time) noexcept {
     return raw_.timeout_ns = std::max<std::uint64_t>(detail::unsigned_ns(time), 1), *this;

@@ -156,6 +156,24 @@ class runtime {
     return number;
   }
 
+  // Protection of the process: reads CPU and memory of the container, for every guard of every process on the segment. No
+  // thread does it by itself: call it every 250 ms or so while system_wanted says so.
+  result<void> sample_system() const {
+    tg_error said = detail::sized<tg_error>();
+    return detail::checked(tg_system_sample(handle(), &said), said);
+  }
+  // Says in its place what the load is, each a share of 0 (not known) to 1: for hosts that measure it, and for tests.
+  result<void> set_system(double cpu, double memory) const {
+    return detail::checked(tg_system_set(handle(), cpu, memory));
+  }
+  // Whether rules in force have a `system` stage.
+  result<bool> system_wanted() const {
+    std::uint32_t wanted = 0;
+    const tg_status code = tg_system_wanted(handle(), &wanted);
+    if (code != TG_OK) return detail::plain(code);
+    return wanted != 0;
+  }
+
   // The clock that deadlines are told on; 0 after close.
   nanoseconds now() const noexcept {
     std::uint64_t ns = 0;

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use super::field::{Absent, AnyField, Literal, Shape};
-use super::stage::document;
+use super::stage::{FEATURES, document};
 
 /// `docs/rules.md` as Markdown: an introduction, an example and a table of the
 /// fields of each object.
 pub fn reference_markdown() -> String {
-    let mut page = String::from(include_str!("intro.md"));
+    let features = Vec::from_iter(FEATURES.iter().map(|name| format!("`{name}`"))).join(", ");
+    let mut page = include_str!("intro.md").replace("@FEATURES@", &features);
     for shape in document::SHAPE.all() {
         page.push_str(&section(shape));
     }

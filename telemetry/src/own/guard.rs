@@ -126,7 +126,7 @@ fn requests(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
 fn refusals(guard: &str, counts: &[u64; 9], to: &mut Samples<'_>) {
     for stage in Stage::ALL {
         let n = counts[stage as usize];
-        let later = matches!(stage, Stage::Fault | Stage::Throttle | Stage::System);
+        let later = matches!(stage, Stage::Fault | Stage::Throttle);
         if n > 0 || !later {
             to.put(&[guard, stage.name(), reason(stage)], n);
         }

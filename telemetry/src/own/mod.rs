@@ -90,6 +90,12 @@ impl Samples<'_> {
         self.page.int(&self.name, &self.labels, n);
     }
 
+    /// A sample of a value with a fraction.
+    fn put_float(&mut self, values: &[&str], x: f64) {
+        self.begin(values);
+        self.page.float(&self.name, &self.labels, x);
+    }
+
     /// A histogram with these label values.
     fn put_histogram(&mut self, values: &[&str], histogram: &Histogram) {
         self.begin(values);

@@ -40,6 +40,22 @@ pub const FAMILIES: &[Own] = &[
         },
     ),
     Own::new(
+        Gauge,
+        "tidegate_system_cpu_ratio",
+        &[],
+        "Share of the container's CPU that is used, as last sampled; left out while that is not known.",
+        |from, to| share(from.snapshot.load.cpu, to),
+    )
+    .unit("ratio"),
+    Own::new(
+        Gauge,
+        "tidegate_system_memory_ratio",
+        &[],
+        "Share of the container's memory that is used, likewise.",
+        |from, to| share(from.snapshot.load.memory, to),
+    )
+    .unit("ratio"),
+    Own::new(
         Counter,
         "tidegate_reaped_processes",
         &[],
@@ -61,6 +77,12 @@ pub const FAMILIES: &[Own] = &[
         |from, to| to.put(&[], from.left_out),
     ),
 ];
+
+fn share(permille: u32, to: &mut Samples<'_>) {
+    if permille > 0 {
+        to.put_float(&[], f64::from(permille) / 1000.0);
+    }
+}
 
 fn overflow(from: &Source<'_>, to: &mut Samples<'_>) {
     for (kind, n) in ["guard", "counter", "gauge", "histogram"].into_iter().zip(from.snapshot.overflowed) {

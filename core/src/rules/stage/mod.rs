@@ -13,5 +13,7 @@ mod requires;
 mod slow;
 mod system;
 
+pub(super) use requires::FEATURES;
+
 /// The release that brought the fields of schema 1.
 const FIRST: &str = "0.1.0";

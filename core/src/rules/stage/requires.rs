@@ -8,7 +8,7 @@ use crate::rules::read::Node;
 use serde_json::{Value, json};
 
 /// The features of this version.
-pub(super) const FEATURES: &[&str] = &[
+pub(in crate::rules) const FEATURES: &[&str] = &[
     "adaptive_concurrency",
     "breaker",
     "error_count",
