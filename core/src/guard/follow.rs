@@ -1,6 +1,7 @@
 //! How hard a guard is pressed, for the rates that follow it.
 
 use super::cell::GuardCell;
+use super::load_stage::limit_in_force;
 use super::numbers::{Block, ExtraBlock};
 use crate::breaker::state::{Breaker, State};
 use crate::concurrency::fixed::Held;
@@ -41,7 +42,8 @@ fn pressure_of(view: &View, guard: &GuardCell) -> u32 {
     }
     let turn = view.header().rules_turn.load(Acquire);
     let numbers = view.at::<Block>(guard.cell.words[(turn & 1) as usize].load(Acquire) as Offset);
-    let limit = numbers.map_or(0, Block::read_limit);
+    let limit = numbers
+        .map_or(0, |numbers| limit_in_force(numbers, view.at(numbers.extra()).zip(view.at(guard.extra.load(Acquire)))));
     let inflight = Held::of(guard.hot.concurrency.load(Relaxed)).inflight();
     (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32
 }

@@ -129,7 +129,7 @@ impl Guard {
 
     fn pressure(&self, numbers: &Block, inflight: u64, limit: u64, now: u64) -> u32 {
         let busy = (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32;
-        let used = |index: usize| self.limit(numbers, index).map_or(0, |limit| limit.pressure(now));
+        let used = |index: usize| self.rate_limit(numbers, index).map_or(0, |limit| limit.pressure(now));
         (0..numbers.rate_count()).map(used).fold(busy, u32::max)
     }
 }

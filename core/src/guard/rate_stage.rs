@@ -71,14 +71,14 @@ impl<'a> Limit<'a> {
 
 impl Guard {
     /// One of its rate limits.
-    pub(super) fn limit(&self, numbers: &Block, index: usize) -> Option<Limit<'_>> {
+    pub(super) fn rate_limit(&self, numbers: &Block, index: usize) -> Option<Limit<'_>> {
         Limit::of(&self.view, self.cell(), numbers, index)
     }
 
     /// Gives back what a call took at `taken` of the first limits, with the wait that each told it and what it cost there.
     pub(super) fn give_rates_back(&self, numbers: &Block, waits: &[u64], costs: &[u64], taken: u64) {
         for (index, (&wait, &cost)) in waits.iter().zip(costs).enumerate().take(numbers.rate_count()).rev() {
-            if let Some(limit) = self.limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce) {
+            if let Some(limit) = self.rate_limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce) {
                 limit.rate.give_back(limit.word, self.now(), cost, taken, wait);
             }
         }
@@ -94,7 +94,8 @@ impl Taken<'_> {
         }
         for index in 0..self.numbers().rate_count() {
             self.rates = index;
-            let Some(limit) = self.guard.limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off) else {
+            let Some(limit) = self.guard.rate_limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off)
+            else {
                 continue;
             };
             let cost = follow::cost(&self.guard.view, self.numbers(), index, self.cost, || limit.rate.most());
