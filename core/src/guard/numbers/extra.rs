@@ -51,6 +51,10 @@ disciplines! {
     /// Slow calls of the breaker: share in 32-bit fixed point, nanoseconds that are slow, and the two numbers of
     /// [`crate::breaker::running::Slow`].
     slow: 4,
+    /// A concurrency limit that adapts, or sheds by criticality: see [`super::LiveLimit`].
+    limit: 4,
+    /// Protection of the process: see [`super::SystemNumbers`].
+    system: 2,
     /// Place and words of each table.
     tables: 2 * TABLES,
 }

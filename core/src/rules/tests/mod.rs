@@ -19,12 +19,14 @@ const FULL: &str = r#"{
                   "consecutive_failures": 5, "window": "20s", "min_calls": 10, "open_for": "2s", "probes": 3,
                   "probes_needed": 2, "probe_timeout": "4s", "recover_over": "10s", "mode": "shadow", "x-b": null},
       "policy": {"name": "tenant-tiers", "on_fail": "deny", "mode": "off", "x-c": []},
-      "concurrency": {"algorithm": "fixed", "max": 200, "mode": "enforce", "x-d": true},
+      "system": {"cpu": 0.9, "memory": 0.95, "mode": "shadow", "x-y": {}},
+      "concurrency": {"algorithm": "fixed", "max": 200, "shed": "criticality", "mode": "enforce", "x-d": true},
       "rate": [{"algorithm": "token_bucket", "limit": 100, "per": "1s", "burst": 20, "mode": "shadow", "x-e": "e"},
                {"limit": 0.5, "per": "1h"}],
       "timeout": "800ms", "max_hold": "1m"
     },
     "bare": {},
+    "adaptive": {"concurrency": {"algorithm": "aimd", "min": 2, "initial": 10, "target": "1s"}},
     "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50},
                  "rate": [{"algorithm": "warm_up", "limit": 1, "cold_factor": 2, "warm_up": "5s", "max_wait": "1s"},
                           {"algorithm": "sliding_window", "limit": 1, "buckets": 6}]}
