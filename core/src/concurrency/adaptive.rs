@@ -22,6 +22,8 @@ const LIMIT_MASK: u64 = (1 << 24) - 1;
 const WAITED_MASK: u64 = (1 << 14) - 1;
 /// Nanoseconds of a unit of a round trip, as a power of two.
 const UNIT_BITS: u32 = 5;
+/// A window of a limit that does not adapt, in ns.
+const CEILINGS_NS: u64 = 100_000_000;
 
 /// The words, on one cache line in the segment.
 #[derive(Debug)]
@@ -167,6 +169,14 @@ impl<W: Word> Words<'_, W> {
             && replace(self.round_trip, round_trip, state.round_trip().word())
             && replace(self.limit, limit, in_force.word(index));
         Some(Turned { index, sum, state })
+    }
+
+    /// Turns the window of a limit that does not adapt and sheds: only the ceilings are looked at. **Cold.**
+    pub fn turn_ceilings(&self, now: u64) {
+        let lease = window::lease(self.window, now, CEILINGS_NS / 8);
+        if lease.is_some_and(|lease| lease.turn(self.window, now, CEILINGS_NS)) {
+            shed::turn(self.priority);
+        }
     }
 
     /// Brings the limit into the range of new numbers, and keeps it where it is in it. To be called when the rules

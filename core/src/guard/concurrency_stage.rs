@@ -8,18 +8,18 @@ use crate::slot::lane::{Count, Run};
 use std::sync::atomic::Ordering::*;
 
 impl Guard {
-    /// Takes a place in flight, if there is one.
-    pub(super) fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Option<fixed::Taken> {
+    /// Takes a place in flight, if there is one; Err tells how many are in flight.
+    pub(super) fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Result<fixed::Taken, u64> {
         let seen = mark_pending(run);
-        let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch).ok();
+        let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch);
         match taken {
-            Some(taken) => {
+            Ok(taken) => {
                 settle(run, seen, |word| Held::plus_one(word, taken.epoch));
                 if taken.expired != 0 {
                     run.add(EXPIRED, taken.expired);
                 }
             }
-            None => unmark(run),
+            Err(_) => unmark(run),
         }
         taken
     }

@@ -191,14 +191,23 @@ impl Guard {
                 taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
             }
         }
-        let Some(place) = self.take_place(run, facts.limit(), facts.epoch(self, now)) else {
-            return taken.turn_away(Ended::by(Stage::Concurrency), call, permit);
+        let place = match facts.further() {
+            Some(further) if further.places_follow_load() => self.take_place_by_load(facts, &further, run, call, now),
+            _ => self.take_place_by_number(facts, run, now),
         };
-        taken.place = Some(place.epoch);
-        if flags.concurrency() == Mode::Shadow && place.inflight > numbers.limit() {
-            shadowed(run, Stage::Concurrency);
+        match place {
+            Ok(place) => taken.place = Some(place.epoch),
+            Err(stage) => return taken.turn_away(Ended::by(stage), call, permit),
         }
         taken.take_tokens(call, permit)
+    }
+
+    fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<fixed::Taken, Stage> {
+        let place = self.take_place(run, facts.limit(), facts.epoch(self, now)).map_err(|_| Stage::Concurrency)?;
+        if facts.flags().concurrency() == Mode::Shadow && place.inflight > facts.numbers().limit() {
+            shadowed(run, Stage::Concurrency);
+        }
+        Ok(place)
     }
 }
 

@@ -186,6 +186,7 @@ impl Guard {
         if judges(facts, permit, outcome) {
             self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now);
         }
+        self.learn_load(further, outcome, duration, now);
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
             histogram::record_ns(&self.view, run, LATENCY, duration, &facts.latency);

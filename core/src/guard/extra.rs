@@ -1,10 +1,14 @@
 //! The state of disciplines that only some guards have: words beside the cell, which come with the first rules that need
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
-use super::numbers::ExtraBlock;
+use super::cell::SECOND;
+use super::numbers::{ExtraBlock, LiveLimit, SystemNumbers};
 use crate::breaker::running::{self, Slow};
+use crate::concurrency::{adaptive, sample};
+use crate::rules::Mode;
 use crate::segment::{Offset, Shared, View};
 use crate::slot::lane::Run;
+use crate::system::gate;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Bytes of it.
@@ -33,6 +37,12 @@ states! {
     throttle: 24,
     /// Breaker generation + 1 (32 bits) | calls of earlier generations that still run (32 bits).
     running_before: 1,
+    /// See [`crate::concurrency::adaptive`].
+    limit: 5,
+    /// See [`crate::system::gate`]: what is single.
+    system: 3,
+    /// See [`crate::system::gate`]: the ring.
+    system_ring: gate::RING,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -42,6 +52,29 @@ unsafe impl Shared for State {}
 pub const RUNNING: usize = 1;
 /// When this slot looked at them last.
 pub const RUNNING_SEEN: usize = RUNNING + running::WORDS;
+
+/// Samples of the window of a limit that adapts (see [`crate::concurrency::sample`]), from the end of the run.
+pub const LIMIT_SAMPLES: usize = SECOND - sample::WORDS;
+/// Those of the window of the process's protection.
+pub const SYSTEM_SAMPLES: usize = LIMIT_SAMPLES - sample::WORDS;
+
+const _: () = assert!(RUNNING_SEEN < SYSTEM_SAMPLES);
+
+impl State {
+    /// The words of a limit that adapts, or sheds by criticality.
+    #[inline(always)]
+    pub fn limit_words(&self) -> adaptive::Words<'_, AtomicU64> {
+        let [window, limit, memory, round_trip, priority] = &self.limit;
+        adaptive::Words { window, limit, memory, round_trip, priority }
+    }
+
+    /// The words of the process's protection; the load stands in the segment's header.
+    #[inline(always)]
+    pub fn system_words<'a>(&'a self, load: &'a AtomicU64) -> gate::Words<'a, AtomicU64> {
+        let [guarding, window, capacity] = &self.system;
+        gate::Words { load, guarding, window, capacity, ring: &self.system_ring }
+    }
+}
 
 /// A guard's further disciplines: their numbers and their state.
 #[derive(Clone, Copy)]
@@ -69,6 +102,24 @@ impl Further<'_> {
     pub fn slow(&self) -> Option<SlowCalls> {
         let [ratio, over_ns, reciprocal, turn] = self.numbers.slow();
         (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::of([reciprocal, turn]) })
+    }
+
+    /// Whether a place in flight depends on more than a number of the rules.
+    #[inline(always)]
+    pub fn places_follow_load(&self) -> bool {
+        self.limit().is_some() || self.system().is_some()
+    }
+
+    /// The concurrency limit, where it adapts or sheds by criticality.
+    #[inline(always)]
+    pub fn limit(&self) -> Option<LiveLimit> {
+        Some(LiveLimit::of(self.numbers.limit())).filter(|limit| limit.exists())
+    }
+
+    /// The protection of the process, and its mode.
+    #[inline(always)]
+    pub fn system(&self) -> Option<(gate::Numbers, Mode)> {
+        SystemNumbers::of(self.numbers.system())
     }
 
     /// The words of a table, if the numbers have it.

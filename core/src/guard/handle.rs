@@ -117,7 +117,7 @@ impl Guard {
     }
 
     /// Its further disciplines by these numbers, if it has any.
-    pub(super) fn extra(&'static self, numbers: &Block) -> Option<(&'static ExtraBlock, &'static State)> {
+    pub(super) fn extra<'a>(&'a self, numbers: &Block) -> Option<(&'a ExtraBlock, &'a State)> {
         let numbers = self.view.at(numbers.extra())?;
         Some((numbers, self.view.at(self.cell().extra.load(Acquire))?))
     }

@@ -12,6 +12,7 @@ pub mod extra;
 pub(crate) mod follow;
 pub mod handle;
 pub(crate) mod known;
+mod load_stage;
 pub mod numbers;
 pub mod permit;
 pub mod policy_stage;
@@ -22,7 +23,10 @@ mod taken;
 mod turned_away;
 pub mod watch;
 
+pub(crate) use load_stage::fit_limit;
 pub(crate) use rate_stage::Limit;
+
+use crate::concurrency::shed::MAX_LEVEL;
 
 /// The stages, in pipeline order. Some come with later versions; their numbers are kept for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +42,7 @@ pub enum Stage {
     Throttle = 4,
     /// A WASM policy.
     Policy = 5,
-    /// CPU, memory and in-flight of the whole process (later).
+    /// CPU, memory and in-flight of the whole process.
     System = 6,
     /// The concurrency limit.
     Concurrency = 7,
@@ -153,6 +157,8 @@ pub struct Call<'a> {
     pub cost: u64,
     /// How much it matters.
     pub criticality: Criticality,
+    /// How much among those of its criticality: 0 to 99; higher matters more.
+    pub level: u8,
     /// Nanoseconds from now that its caller waits; 0: no limit.
     pub timeout_ns: u64,
     /// The same as a moment on the runtime's clock; 0: none. The earlier one counts.
@@ -165,8 +171,15 @@ pub struct Call<'a> {
 
 impl Call<'_> {
     /// Of a call of which its caller says nothing.
-    pub const PLAIN: Call<'static> =
-        Call { cost: 0, criticality: Criticality::Default, timeout_ns: 0, deadline_ns: 0, key: &[], attributes: &[] };
+    pub const PLAIN: Call<'static> = Call {
+        cost: 0,
+        criticality: Criticality::Default,
+        level: MAX_LEVEL,
+        timeout_ns: 0,
+        deadline_ns: 0,
+        key: &[],
+        attributes: &[],
+    };
 }
 
 impl Default for Call<'_> {

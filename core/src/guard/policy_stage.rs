@@ -105,7 +105,7 @@ impl Guard {
     fn record(&self, numbers: &Block, call: &Call<'_>, now: u64, deadline: u64) -> Record {
         let hot = &self.cell().hot;
         let inflight = Held::of(hot.concurrency.load(Relaxed)).inflight();
-        let limit = numbers.read_limit();
+        let limit = self.limit_in_force(numbers);
         let breaker = match numbers.breaker_mode() {
             Mode::Off => 0,
             _ => Breaker::of(hot.breaker.load(Relaxed)).state as u16 + 1,

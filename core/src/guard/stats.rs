@@ -2,6 +2,7 @@
 
 use super::cell::*;
 use super::handle::Guard;
+use super::load_stage::limit_in_force;
 use super::numbers::Block;
 use crate::breaker::state::{Breaker, State};
 use crate::concurrency::fixed::Held;
@@ -23,7 +24,7 @@ pub struct GuardStats {
     pub breaker_transitions: [u64; 7],
     /// Calls in flight.
     pub inflight: u64,
-    /// The concurrency limit; 0: none.
+    /// The concurrency limit in force; 0: none.
     pub limit: u64,
     /// Exits by outcome.
     pub calls: [u64; 6],
@@ -56,7 +57,7 @@ pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block)
             .filter(|&state| numbers.breaker_mode() != Mode::Off || state == State::ForcedOpen),
         breaker_transitions: guard.transitions.each_ref().map(|count| count.load(Relaxed)),
         inflight: Held::of(guard.hot.concurrency.load(Relaxed)).inflight(),
-        limit: if numbers.concurrency_mode() == Mode::Off { 0 } else { numbers.read_limit() },
+        limit: limit_in_force(numbers, segment.at(numbers.extra()).zip(segment.at(guard.extra.load(Acquire)))),
         ..GuardStats::default()
     };
     let place = RunPlace(guard.cell.run.load(Relaxed));

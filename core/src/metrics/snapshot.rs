@@ -7,6 +7,7 @@ use crate::guard::stats::{self, GuardStats};
 use crate::runtime::Shared;
 use crate::segment::directory::{Cell, Directory, Found, Kind};
 use crate::slot::lane::{RunPlace, each_run};
+use crate::system::gate::Load;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::*;
 
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub overflowed: [u64; 4],
     /// Bytes of the segment, and of them handed out.
     pub segment_bytes: (u64, u64),
+    /// CPU and memory of the container, as last sampled; 0 is not known.
+    pub load: Load,
     /// Jumps of the clock.
     pub clock_jumps: u64,
     /// Dead processes whose share was taken back.
@@ -63,6 +66,7 @@ impl Shared {
             rules_version: header.rules_version.load(Acquire),
             overflowed: overflowed.map(|kind| header.overflowed[kind as usize].load(Relaxed)),
             segment_bytes: (segment.bytes(), segment.used_bytes()),
+            load: self.load(),
             clock_jumps: header.clock.epoch.load(Relaxed),
             reaped: header.reaped.load(Relaxed),
             nameless_exits: crate::guard::exit::nameless_exits(),

@@ -50,6 +50,8 @@ pub struct GuardRules {
     pub breaker: Option<BreakerRule>,
     /// The policy that is asked about each call.
     pub policy: Option<PolicyRule>,
+    /// Protects the whole process.
+    pub system: Option<SystemRule>,
     /// How many calls may be in flight at once.
     pub concurrency: Option<ConcurrencyRule>,
     /// Rate limits; a call passes all of them or takes from none. At most 4.
@@ -159,11 +161,46 @@ pub struct PolicyRule {
     pub mode: Mode,
 }
 
-/// A fixed concurrency limit.
+/// How a concurrency limit is found, and what only that way needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitAlgorithm {
+    /// It is [`ConcurrencyRule::max`].
+    Fixed,
+    /// Additive increase, multiplicative decrease.
+    Aimd {
+        /// The mean duration in nanoseconds over which it falls; None: only dropped calls lower it.
+        target_ns: Option<u64>,
+    },
+    /// By the queue that durations tell of.
+    Vegas,
+    /// By the ratio of durations to those without a queue.
+    Gradient2,
+}
+
+/// A concurrency limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConcurrencyRule {
+    /// How the limit is found.
+    pub algorithm: LimitAlgorithm,
+    /// The lowest limit; that of a fixed one is `max`.
+    pub min: u32,
     /// Calls in flight at once, 1 to 16 000 000.
     pub max: u32,
+    /// The limit to begin with; that of a fixed one is `max`.
+    pub initial: u32,
+    /// Whether the least critical calls are refused first.
+    pub sheds: bool,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// Protection of the whole process. At least one of `cpu` and `memory` is set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SystemRule {
+    /// The share of the container's CPU over which it guards, above 0 and at most 1.
+    pub cpu: Option<f64>,
+    /// The same of its memory.
+    pub memory: Option<f64>,
     /// Whether it acts.
     pub mode: Mode,
 }

@@ -3,6 +3,7 @@
 mod attribute;
 mod blocks;
 mod breakers;
+mod load;
 mod local;
 mod per_process;
 mod publish;
@@ -21,6 +22,7 @@ use crate::metrics::instrument::{Counter, Description, Gauge, Histogram};
 use crate::metrics::snapshot::Snapshot;
 use crate::policy::{AttributeNames, PolicyHost};
 use crate::segment::{Segment, SegmentOptions};
+use crate::system::gate::Load;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -160,6 +162,32 @@ impl Runtime {
     /// Who finds policies. To be set once, before guards with policies are entered; later calls change nothing.
     pub fn set_policy_host(&self, host: Arc<dyn PolicyHost>) {
         self.shared.set_host(host);
+    }
+
+    /// Reads CPU and memory of the container (of the machine, where there is none), and tells every guard of every process on
+    /// the segment, for 10 s. To be called every 250 ms or so while rules in force have a `system` stage
+    /// ([`Runtime::wants_load`]). The CPU is known from the second call of a process on. **Cold**: opens files.
+    ///
+    /// # Errors
+    /// There is nothing to read.
+    pub fn sample_load(&self) -> Result<Load> {
+        self.shared.sample_load()
+    }
+
+    /// Says in its place what the load is: for hosts that measure it themselves, and for tests.
+    ///
+    /// # Errors
+    /// The runtime was closed.
+    pub fn set_load(&self, load: Load) -> Result<()> {
+        self.shared.set_load(load)
+    }
+
+    /// Whether rules in force have a `system` stage, so that somebody should sample the load. **Cold.**
+    ///
+    /// # Errors
+    /// The runtime was closed.
+    pub fn wants_load(&self) -> Result<bool> {
+        self.shared.wants_load()
     }
 
     /// All figures, as they are now. Writers go on meanwhile. **Cold.**

@@ -6,10 +6,11 @@
 use super::resolve::full;
 use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::Limit;
 use crate::guard::cell::GuardCell;
-use crate::guard::numbers::{Block, Compiled, compile};
-use crate::rules::{self, GuardRules, Problem, Report, RuleSet};
+use crate::guard::extra::State;
+use crate::guard::numbers::{Block, Compiled, ExtraBlock, compile};
+use crate::guard::{Limit, fit_limit};
+use crate::rules::{self, GuardRules, Mode, Problem, Report, RuleSet};
 use crate::segment::Offset;
 use crate::segment::directory::{Directory, Found, Kind};
 use std::sync::Arc;
@@ -19,6 +20,19 @@ use std::sync::atomic::Ordering::*;
 pub struct CompiledRules {
     turn: u64,
     pub(super) set: RuleSet,
+}
+
+impl CompiledRules {
+    /// The turn that they came with.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Whether a guard has a system stage that is not off.
+    pub(super) fn want_load(&self) -> bool {
+        let all = self.set.guards.values().chain([&self.set.defaults]);
+        all.filter_map(|guard| guard.system.as_ref()).any(|rule| rule.mode != Mode::Off)
+    }
 }
 
 /// Parses a document and tries its numbers. Every error at once.
@@ -150,6 +164,10 @@ impl Shared {
             while !limit.owns_its_word() {
                 limit.bring_word_over(now);
             }
+        }
+        let extra = segment.at::<ExtraBlock>(block.extra());
+        if let Some((numbers, state)) = extra.zip(segment.at::<State>(guard.extra.load(Acquire))) {
+            fit_limit(numbers, state);
         }
         for rate in &guard.hot.rates[block.rate_count()..] {
             rate.store(0, Release);

@@ -2,6 +2,7 @@
 //! memory back and leaves a shell.
 
 use super::Options;
+use super::load::Sampler;
 use super::local::Local;
 use super::per_process::PerProcess;
 use super::resolve::Caches;
@@ -32,6 +33,9 @@ pub struct Shared {
     /// Where threads count that found no room, or come after their own end.
     fallback: PerProcess<Local>,
     host: OnceLock<Arc<dyn PolicyHost>>,
+    pub(super) sampler: PerProcess<Mutex<Sampler>>,
+    /// The turn of the rules that were looked at for it (63 bits) | whether they have a system stage.
+    pub(super) wants_load: AtomicU64,
 }
 
 /// The cold lock, held, and the process that holds it.
@@ -68,6 +72,8 @@ impl Shared {
             caches: PerProcess::new(),
             fallback: PerProcess::new(),
             host: OnceLock::new(),
+            sampler: PerProcess::new(),
+            wants_load: AtomicU64::new(0),
         }));
         let started = shared.locked().map(drop).and_then(|()| shared.renew_after_boot());
         match started.and_then(|()| shared.make_overflow_guard()) {
@@ -206,7 +212,7 @@ impl Shared {
     }
 }
 
-fn busy() -> Error {
+pub(super) fn busy() -> Error {
     Error::new(ErrorKind::Busy, "another thread has held a lock of the runtime for two seconds")
 }
 

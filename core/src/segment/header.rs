@@ -74,6 +74,8 @@ pub struct Header {
     pub last_tag: AtomicU64,
     /// Times that a dead process's share was taken back.
     pub reaped: AtomicU64,
+    /// The container's CPU and memory as last sampled: see [`crate::system::gate::Load`].
+    pub load: AtomicU64,
     /// Tables that nobody uses, by size: see [`crate::runtime`].
     pub spare_tables: [AtomicU32; CLASSES],
     /// The arena behind the tables.

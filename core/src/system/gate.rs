@@ -108,19 +108,33 @@ impl<W: Word> Words<'_, W> {
     /// Whether a call may enter that finds `inflight` others. Two reads while the load is low. **Hot.**
     #[inline]
     pub fn admits(&self, numbers: &Numbers, inflight: u64, now: u64) -> bool {
+        let admitted = inflight < self.most(numbers, now);
+        if !admitted {
+            self.refused(numbers, now);
+        }
+        admitted
+    }
+
+    /// How many may be in flight, for whom it takes a place by the same number: 2 or more; all while the load is low. **Hot.**
+    #[inline]
+    pub fn most(&self, numbers: &Numbers, now: u64) -> u64 {
         let load = Load::of(self.load.get(), now);
         let until = self.guarding.get();
         // A time that lies further ahead than any cool-off is of a clock that went back.
         let guards = until.saturating_sub(now).wrapping_sub(1) < numbers.cool_off_ns;
         if !load.is_high(numbers) && !guards {
-            return true;
+            return u64::MAX;
         }
-        let bears = bears(self.capacity.get(), load.gain(numbers));
-        if inflight <= 1 || bears == 0 || inflight < bears {
-            return true;
+        match bears(self.capacity.get(), load.gain(numbers)) {
+            0 => u64::MAX,
+            bears => bears.max(2),
         }
-        self.guard(until, now.saturating_add(numbers.cool_off_ns), numbers.cool_off_ns);
-        false
+    }
+
+    /// Notes that a call was refused by that number.
+    #[inline]
+    pub fn refused(&self, numbers: &Numbers, now: u64) {
+        self.guard(self.guarding.get(), now.saturating_add(numbers.cool_off_ns), numbers.cool_off_ns);
     }
 
     /// Guards until a later time, where that is later by an eighth of the cool-off or more.

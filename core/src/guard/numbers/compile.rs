@@ -1,6 +1,6 @@
 //! From a guard's rules to its numbers.
 
-use super::{Extra, LAST_CALLS, NO_RULES, Numbers, OF_RATES, RateNumbers};
+use super::{Extra, LAST_CALLS, LiveLimit, NO_RULES, Numbers, OF_RATES, RateNumbers, SystemNumbers};
 use crate::breaker::last_calls::HEAD_WORDS;
 use crate::breaker::running::Slow;
 use crate::breaker::state::Timing;
@@ -57,6 +57,10 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
     if let Some(rule) = &rules.concurrency {
         numbers.concurrency_mode = rule.mode;
         numbers.limit = u64::from(rule.max);
+        extra.limit = LiveLimit::words_of(rule);
+    }
+    if let Some(rule) = &rules.system {
+        extra.system = SystemNumbers::words_of(rule);
     }
     if let Some(rule) = &rules.policy {
         numbers.policy_mode = rule.mode;

@@ -53,6 +53,10 @@ disciplines! {
     slow: 4,
     /// Two words for each rate limit: see [`crate::rate::follow`].
     follow: 2 * MAX_RATES,
+    /// A concurrency limit that adapts, or sheds by criticality: see [`super::LiveLimit`].
+    limit: 4,
+    /// Protection of the process: see [`super::SystemNumbers`].
+    system: 2,
     /// Place and words of each table.
     tables: 2 * TABLES,
 }

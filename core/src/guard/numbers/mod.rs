@@ -3,6 +3,7 @@
 
 mod compile;
 mod extra;
+mod load;
 mod rate;
 
 use crate::breaker::state::Timing;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 
 pub use compile::{Compiled, compile};
 pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, LAST_CALLS, OF_RATES, TABLES};
+pub use load::{LiveLimit, SystemNumbers};
 pub use rate::{RateNumbers, RateWords};
 
 /// Bytes of a block.

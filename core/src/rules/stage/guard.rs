@@ -7,7 +7,7 @@ use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND};
 use crate::rules::field::{Absent, Field, Shape};
 use crate::rules::kind::{List, Nanos, Record};
-use crate::rules::rule_set::{ConcurrencyRule, GuardRules, PolicyRule, RateRule};
+use crate::rules::rule_set::{ConcurrencyRule, GuardRules, PolicyRule, RateRule, SystemRule};
 
 static BREAKER: Field<Record<breaker::Draft>> = Field {
     name: "breaker",
@@ -22,6 +22,14 @@ static POLICY: Field<Record<PolicyRule>> = Field {
     kind: super::policy::POLICY,
     absent: Absent::Off("no policy"),
     doc: "Asks a WASM policy about each call.",
+    since: FIRST,
+};
+
+static SYSTEM: Field<Record<SystemRule>> = Field {
+    name: "system",
+    kind: super::system::SYSTEM,
+    absent: Absent::Off("no protection"),
+    doc: "Refuses calls while the container's CPU or memory is used beyond a threshold.",
     since: FIRST,
 };
 
@@ -60,7 +68,7 @@ static MAX_HOLD: Field<Nanos> = Field {
 pub(super) static SHAPE: Shape = Shape {
     name: "guard",
     doc: "What one guard does. Stages stand in the pipeline's own order, whatever their order here.",
-    fields: &[&BREAKER, &POLICY, &CONCURRENCY, &RATE, &TIMEOUT, &MAX_HOLD],
+    fields: &[&BREAKER, &POLICY, &SYSTEM, &CONCURRENCY, &RATE, &TIMEOUT, &MAX_HOLD],
     later: &["retry"],
     one_of: &[],
 };
@@ -70,6 +78,7 @@ pub(super) static SHAPE: Shape = Shape {
 pub(super) struct Draft {
     breaker: Option<breaker::Draft>,
     policy: Option<PolicyRule>,
+    system: Option<SystemRule>,
     concurrency: Option<ConcurrencyRule>,
     rate: Option<Vec<RateRule>>,
     timeout_ns: Option<u64>,
@@ -82,6 +91,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
     Some(Draft {
         breaker: object.get(&BREAKER, report),
         policy: object.get(&POLICY, report),
+        system: object.get(&SYSTEM, report),
         concurrency: object.get(&CONCURRENCY, report),
         rate: object.get(&RATE, report),
         timeout_ns: object.get(&TIMEOUT, report),
@@ -96,6 +106,7 @@ impl Draft {
         Draft {
             breaker: self.breaker.or(defaults.breaker),
             policy: self.policy.or(defaults.policy),
+            system: self.system.or(defaults.system),
             concurrency: self.concurrency.or(defaults.concurrency),
             rate: self.rate.or(defaults.rate),
             timeout_ns: self.timeout_ns.or(defaults.timeout_ns),
@@ -109,6 +120,7 @@ impl Draft {
         GuardRules {
             breaker: self.breaker.map(|draft| draft.settle(timeout_ns)),
             policy: self.policy,
+            system: self.system,
             concurrency: self.concurrency,
             rate: self.rate.unwrap_or_default(),
             timeout_ns,

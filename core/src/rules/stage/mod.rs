@@ -11,6 +11,7 @@ mod policy;
 mod rate;
 mod requires;
 mod slow;
+mod system;
 
 /// The release that brought the fields of schema 1.
 const FIRST: &str = "0.1.0";

@@ -8,7 +8,8 @@ use crate::rules::read::Node;
 use serde_json::{Value, json};
 
 /// The features of this version.
-pub(super) const FEATURES: [&str; 18] = [
+pub(super) const FEATURES: &[&str] = &[
+    "adaptive_concurrency",
     "breaker",
     "error_count",
     "fixed_concurrency",
@@ -20,9 +21,11 @@ pub(super) const FEATURES: [&str; 18] = [
     "policy",
     "recover_over",
     "shadow",
+    "shed",
     "sliding_counter",
     "sliding_window",
     "slow",
+    "system",
     "timeout",
     "token_bucket",
     "warm_up",

@@ -1,12 +1,18 @@
 use super::{FULL, accept, guard};
 use crate::rules::{
-    BreakerRule, ConcurrencyRule, GuardRules, MAX_GUARDS, Mode, PolicyRule, RateAlgorithm, RateRule, RuleSet, SlowRule,
+    BreakerRule, ConcurrencyRule, GuardRules, LimitAlgorithm, MAX_GUARDS, Mode, PolicyRule, RateAlgorithm, RateRule,
+    RuleSet, SlowRule, SystemRule,
 };
 
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
     RateRule { algorithm: RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 }, limit, per_ns, follow: None, mode }
+}
+
+fn fixed(max: u32) -> ConcurrencyRule {
+    let algorithm = LimitAlgorithm::Fixed;
+    ConcurrencyRule { algorithm, min: max, max, initial: max, sheds: false, mode: Mode::Enforce }
 }
 
 fn only(body: &str) -> GuardRules {
@@ -35,14 +41,30 @@ fn every_field_arrives_where_it_belongs() {
     let want = GuardRules {
         breaker: Some(breaker),
         policy: Some(policy),
-        concurrency: Some(ConcurrencyRule { max: 200, mode: Mode::Enforce }),
+        system: Some(SystemRule { cpu: Some(0.9), memory: Some(0.95), mode: Mode::Shadow }),
+        concurrency: Some(ConcurrencyRule { sheds: true, ..fixed(200) }),
         rate: vec![rate(100.0, SECOND, 20, Mode::Shadow), rate(0.5, 3600 * SECOND, 1, Mode::Enforce)],
         timeout_ns: Some(SECOND * 8 / 10),
         max_hold_ns: Some(60 * SECOND),
     };
     assert_eq!(rules.version, 7);
     assert_eq!(rules.guard("payments.charge"), want);
-    assert_eq!(Vec::from_iter(rules.guards.keys()), ["bare", "by-calls", "payments.charge"]);
+    assert_eq!(Vec::from_iter(rules.guards.keys()), ["adaptive", "bare", "by-calls", "payments.charge"]);
+}
+
+#[test]
+fn limits_that_adapt_have_the_usual_numbers_unless_they_say_others() {
+    let of = |fields: &str| only(&format!(r#"{{"concurrency": {{{fields}}}}}"#)).concurrency.unwrap();
+    let usual = ConcurrencyRule { algorithm: LimitAlgorithm::Vegas, min: 1, initial: 20, sheds: true, ..fixed(1000) };
+    assert_eq!(of(r#""algorithm": "vegas""#), usual);
+    let gradient = ConcurrencyRule { algorithm: LimitAlgorithm::Gradient2, min: 50, initial: 50, ..usual.clone() };
+    assert_eq!(of(r#""algorithm": "gradient2", "min": 50"#), gradient);
+    let aimd = LimitAlgorithm::Aimd { target_ns: Some(SECOND / 2) };
+    let low = ConcurrencyRule { algorithm: aimd, max: 5, initial: 5, sheds: false, ..usual.clone() };
+    assert_eq!(of(r#""algorithm": "aimd", "max": 5, "target": "500ms", "shed": "none""#), low);
+    let above = ConcurrencyRule { algorithm: LimitAlgorithm::Vegas, min: 2000, max: 2000, initial: 2000, ..usual };
+    assert_eq!(of(r#""algorithm": "vegas", "min": 2000"#), above);
+    assert_eq!(of(r#""max": 7"#), fixed(7));
 }
 
 #[test]

@@ -91,6 +91,36 @@ fn a_breaker_must_not_contradict_itself() {
 }
 
 #[test]
+fn a_concurrency_limit_must_not_contradict_itself() {
+    let limit = |fields: &str| format!(r#"{{"concurrency": {{{fields}}}}}"#);
+    for (fields, field, message) in [
+        (r#""max": 5, "min": 1"#, "min", "expected it of aimd, vegas, gradient2 only"),
+        (r#""max": 5, "initial": 5"#, "initial", "expected it of aimd, vegas, gradient2 only"),
+        (r#""algorithm": "vegas", "target": "1s""#, "target", "expected it of aimd only"),
+        (r#""algorithm": "aimd", "target": "0s""#, "target", "from 1us to 1h"),
+        (r#""algorithm": "vegas", "min": 9, "max": 8"#, "min", "9 is more than `max`, which is 8"),
+        (r#""algorithm": "vegas", "initial": 1001"#, "initial", "1001 is not within 1 and 1000"),
+        (r#""algorithm": "vegas", "min": 21, "initial": 20"#, "initial", "20 is not within 21 and 1000"),
+        (r#""algorithm": "fixed""#, "max", "missing; expected a whole number"),
+        (r#""max": 5, "shed": true"#, "shed", "expected \"criticality\" or \"none\""),
+    ] {
+        one_in_guard(&limit(fields), &format!(".concurrency.{field}"), message);
+    }
+}
+
+#[test]
+fn protection_of_the_process_needs_a_share() {
+    let system = |fields: &str| format!(r#"{{"system": {{{fields}}}}}"#);
+    one_in_guard(&system(r#""mode": "off""#), ".system", "at least one of cpu, memory has to be there");
+    for field in ["cpu", "memory"] {
+        for value in ["0", "1.01", "90", "\"90%\""] {
+            let body = system(&format!(r#""{field}": {value}"#));
+            one_in_guard(&body, &format!(".system.{field}"), "expected a number above 0 and at most 1");
+        }
+    }
+}
+
+#[test]
 fn a_rate_limit_has_only_what_its_algorithm_looks_at() {
     for (algorithm, field, right) in [
         ("pacing", r#""burst": 1"#, "token_bucket only"),

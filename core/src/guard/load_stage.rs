@@ -1,0 +1,207 @@
+//! The system stage, and the concurrency stage of a limit that adapts or sheds by criticality.
+//!
+//! Each of them says how many may be in flight for this call to pass. A place is taken by the smaller number, in one
+//! step of the shared word: under any interleaving no more pass than both allow. What the stages learn from is counted when
+//! a call ends; one caller turns each window.
+
+use super::cell::SECOND;
+use super::enter::shadowed;
+use super::extra::{Further, LIMIT_SAMPLES, SYSTEM_SAMPLES, State};
+use super::handle::Guard;
+use super::known::Facts;
+use super::numbers::{Block, ExtraBlock, LiveLimit};
+use super::{Call, Outcome, Stage};
+use crate::concurrency::adaptive::InForce;
+use crate::concurrency::fixed::{self, Held, MAX_LIMIT};
+use crate::concurrency::sample::{self, Sample, Sum};
+use crate::concurrency::shed::{self, Priority};
+use crate::concurrency::window;
+use crate::rules::Mode;
+use crate::slot::lane::{Run, each_run};
+use crate::system::gate;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// What one stage allows this call.
+#[derive(Clone, Copy)]
+struct Bound {
+    mode: Mode,
+    /// So many may be in flight with it.
+    most: u64,
+}
+
+impl Bound {
+    /// Of a stage that there is not.
+    const NONE: Bound = Bound { mode: Mode::Off, most: u64::MAX };
+
+    fn enforced(self) -> u64 {
+        if self.mode == Mode::Enforce { self.most } else { u64::MAX }
+    }
+
+    /// Whether it would have refused a call that is the last of so many in flight.
+    fn overlooks(self, inflight: u64) -> bool {
+        self.mode == Mode::Shadow && inflight > self.most
+    }
+}
+
+impl Guard {
+    /// Takes a place in flight, if both stages have one; or tells which has not.
+    pub(super) fn take_place_by_load(
+        &self,
+        facts: &Facts,
+        further: &Further<'_>,
+        run: Run<'_>,
+        call: &Call<'_>,
+        now: u64,
+    ) -> Result<fixed::Taken, Stage> {
+        let sheds = further.limit().is_some_and(LiveLimit::sheds);
+        let priority = match sheds {
+            true => Priority { class: call.criticality, level: call.level },
+            false => Priority { class: Default::default(), level: shed::MAX_LEVEL },
+        };
+        let limit = bound_by_limit(facts, further, priority);
+        let system = self.bound_by_system(further, priority, now);
+        let most = limit.enforced().min(system.enforced()).min(MAX_LIMIT.into());
+        let taken = self.take_place(run, most, facts.epoch(self, now));
+        let inflight = taken.map_or_else(|others| others + 1, |taken| taken.inflight);
+        if system.mode != Mode::Off && inflight > system.most {
+            self.tell_system_of_refusal(further, now);
+        }
+        if sheds {
+            let admitted = taken.is_ok() && inflight <= limit.most;
+            shed::note(&further.state.limit[PRIORITY], call.criticality, admitted);
+        }
+        if system.overlooks(inflight) {
+            shadowed(run, Stage::System);
+        }
+        if taken.is_ok() && limit.overlooks(inflight) {
+            shadowed(run, Stage::Concurrency);
+        }
+        taken.map_err(|_| if inflight > system.enforced() { Stage::System } else { Stage::Concurrency })
+    }
+
+    /// What the protection of the process allows: where the limit sheds, it does too.
+    fn bound_by_system(&self, further: &Further<'_>, priority: Priority, now: u64) -> Bound {
+        let Some((numbers, mode)) = further.system() else { return Bound::NONE };
+        let most = match further.state.system_words(self.load()).most(&numbers, now) {
+            u64::MAX => u64::MAX,
+            most => {
+                let most = most.min(MAX_LIMIT.into()) as u32;
+                let word = further.state.limit[PRIORITY].load(Relaxed);
+                shed::ceiling(word, InForce { critical: most, others: most }, priority).into()
+            }
+        };
+        Bound { mode, most }
+    }
+
+    #[cold]
+    fn tell_system_of_refusal(&self, further: &Further<'_>, now: u64) {
+        if let Some((numbers, _)) = further.system() {
+            further.state.system_words(self.load()).refused(&numbers, now);
+        }
+    }
+
+    /// The container's load, as last sampled.
+    fn load(&self) -> &AtomicU64 {
+        &self.view.header().load
+    }
+
+    /// Counts how a call ended that gave its place back, and turns the windows that are over.
+    pub(super) fn learn_load(&self, further: &Further<'_>, outcome: Outcome, duration_ns: u64, now: u64) {
+        let (limit, system) = (further.limit(), further.system());
+        if limit.is_none() && system.is_none() {
+            return;
+        }
+        let inflight = Held::of(self.cell().hot.concurrency.load(Relaxed)).inflight() + 1;
+        let sample = Sample { outcome, duration_ns, inflight };
+        if let Some(limit) = limit {
+            self.learn_limit(further, limit, &sample, now);
+        }
+        if let Some((numbers, _)) = system {
+            self.learn_system(further, &numbers, &sample, now);
+        }
+    }
+
+    fn learn_limit(&self, further: &Further<'_>, limit: LiveLimit, sample: &Sample, now: u64) {
+        let words = further.state.limit_words();
+        let window = words.window.load(Relaxed);
+        if let (Some(second), true) = (further.second, limit.adapts()) {
+            let round_trip = words.round_trip.load(Relaxed);
+            sample::count(second, LIMIT_SAMPLES, window::index_of(window), round_trip, sample);
+        }
+        if window::is_due(window, now) {
+            self.turn_limit(further, limit, now);
+        }
+    }
+
+    #[cold]
+    fn turn_limit(&self, further: &Further<'_>, limit: LiveLimit, now: u64) {
+        let words = further.state.limit_words();
+        match limit.numbers() {
+            Some(numbers) => {
+                words.turn(&numbers, now, |index| self.sum_of_samples(LIMIT_SAMPLES, index));
+            }
+            None => words.turn_ceilings(now),
+        }
+    }
+
+    fn learn_system(&self, further: &Further<'_>, numbers: &gate::Numbers, sample: &Sample, now: u64) {
+        let words = further.state.system_words(self.load());
+        let window = words.window.load(Relaxed);
+        if let Some(second) = further.second {
+            sample::count(second, SYSTEM_SAMPLES, window::index_of(window), 0, sample);
+        }
+        if window::is_due(window, now) {
+            words.turn(numbers, now, |index| self.sum_of_samples(SYSTEM_SAMPLES, index));
+        }
+    }
+
+    #[cold]
+    fn sum_of_samples(&self, base: usize, index: u64) -> Sum {
+        let mut sum = Sum::default();
+        each_run(self.shared.segment(), self.second_place(), SECOND, self.generation, |_, run| {
+            if let Some(words) = run.get(base..).and_then(<[AtomicU64]>::first_chunk) {
+                sample::add_up(words, index, &mut sum);
+            }
+        });
+        sum
+    }
+
+    /// The concurrency limit in force; 0: there is none. **Cold.**
+    pub(super) fn limit_in_force(&self, numbers: &Block) -> u64 {
+        limit_in_force(numbers, self.extra(numbers))
+    }
+}
+
+/// Which of the limit's words says the ceilings.
+const PRIORITY: usize = 4;
+
+/// What the concurrency limit allows.
+fn bound_by_limit(facts: &Facts, further: &Further<'_>, priority: Priority) -> Bound {
+    let mode = facts.flags().concurrency();
+    if mode == Mode::Off {
+        return Bound::NONE;
+    }
+    let Some(limit) = further.limit() else { return Bound { mode, most: facts.numbers().limit() } };
+    let words = further.state.limit_words();
+    let in_force = limit.in_force(words.limit.load(Relaxed));
+    Bound { mode, most: shed::ceiling(words.priority.load(Relaxed), in_force, priority).into() }
+}
+
+/// The concurrency limit in force, by a guard's numbers and what stands beside them; 0: there is none.
+pub(super) fn limit_in_force(numbers: &Block, extra: Option<(&ExtraBlock, &State)>) -> u64 {
+    if numbers.concurrency_mode() == Mode::Off {
+        return 0;
+    }
+    let live = extra.and_then(|(words, state)| {
+        let limit = Some(LiveLimit::of(words.limit())).filter(|limit| limit.exists())?;
+        Some(limit.in_force(state.limit_words().limit.load(Relaxed)).others.into())
+    });
+    live.unwrap_or_else(|| numbers.read_limit())
+}
+
+/// Brings a guard's adaptive limit into the range of its new numbers. **Cold.**
+pub(crate) fn fit_limit(numbers: &ExtraBlock, state: &State) {
+    if let Some(numbers) = LiveLimit::of(numbers.limit()).numbers() {
+        state.limit_words().fit(&numbers);
+    }
+}
