@@ -11,6 +11,23 @@
 
 use crate::hash::mix;
 
+/// Sixteen bytes that nobody can guess, of the kernel's. Where it gives none, of the clock and of addresses, which it lays out by chance.
+pub fn secret() -> [u64; 2] {
+    let mut secret = [0u64; 2];
+    // SAFETY: as many bytes as the array has.
+    let got = unsafe { libc::getrandom(secret.as_mut_ptr().cast(), size_of_val(&secret), 0) };
+    if got != size_of_val(&secret) as isize {
+        let here = std::ptr::from_ref(&secret) as u64;
+        let (ns, code) = (crate::clock::monotonic_ns(), secret_of_addresses as *const () as u64);
+        secret = secret_of_addresses(here ^ ns.rotate_left(32), code ^ ns);
+    }
+    secret
+}
+
+fn secret_of_addresses(a: u64, b: u64) -> [u64; 2] {
+    [mix(a), mix(a ^ mix(b))]
+}
+
 /// The increment of SplitMix64: 2⁶⁴ divided by the golden ratio.
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -53,6 +70,13 @@ pub fn spread(seed: u64, count: u64) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn secrets_differ() {
+        let [a, b] = [secret(), secret()];
+        assert!(a != b && a[0] != a[1] && b[0] != b[1]);
+        assert_ne!(secret_of_addresses(1, 2), secret_of_addresses(1, 3));
+    }
 
     #[test]
     fn draws_are_those_of_splitmix64() {

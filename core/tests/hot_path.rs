@@ -40,11 +40,12 @@ const RULES: &str = r#"{"version":1,"guards":{
     "busy":{"rate":[{"limit":1e9,"burst":1000000000}],"concurrency":{"max":100},"breaker":{"error_ratio":0.9},"timeout":"1s"},
     "refusing":{"rate":[{"limit":1,"per":"24h","burst":1}]},
     "failing":{"breaker":{"consecutive_failures":2,"open_for":"24h"}},
+    "by-key":{"rate":[{"limit":1,"per":"24h","burst":1,"key":"tenant","overrides":{"a":{"limit":5}},"deny":["b"]}]},
     "shadow":{"rate":[{"limit":1,"per":"24h","burst":1,"mode":"shadow"}],"concurrency":{"max":1,"mode":"shadow"}}}}"#;
 
 #[derive(Clone, Copy)]
 struct Handles {
-    guards: [&'static Guard; 4],
+    guards: [&'static Guard; 5],
     counter: &'static Counter,
     gauge: &'static Gauge,
     histogram: &'static Histogram,
@@ -55,7 +56,7 @@ fn resolve(runtime: &Runtime) -> Handles {
     rules(runtime, RULES);
     let what = |name| Description { name, ..Description::default() };
     Handles {
-        guards: ["busy", "refusing", "failing", "shadow"].map(|name| runtime.guard(name).unwrap()),
+        guards: ["busy", "refusing", "failing", "by-key", "shadow"].map(|name| runtime.guard(name).unwrap()),
         counter: runtime.counter(&what("c")).unwrap(),
         gauge: runtime.gauge(&what("g")).unwrap(),
         histogram: runtime.histogram(&what("h")).unwrap(),

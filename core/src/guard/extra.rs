@@ -1,7 +1,7 @@
 //! The state of disciplines that only some guards have: words beside the cell, which come with the first rules that need
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
-use super::cell::SECOND;
+use super::cell::{MAX_RATES, SECOND};
 use super::numbers::{ExtraBlock, LiveLimit, SystemNumbers};
 use crate::breaker::running::{self, Slow};
 use crate::concurrency::{adaptive, sample};
@@ -57,8 +57,8 @@ pub const RUNNING_SEEN: usize = RUNNING + running::WORDS;
 pub const LIMIT_SAMPLES: usize = SECOND - sample::WORDS;
 /// Those of the window of the process's protection.
 pub const SYSTEM_SAMPLES: usize = LIMIT_SAMPLES - sample::WORDS;
-
-const _: () = assert!(RUNNING_SEEN < SYSTEM_SAMPLES);
+/// Calls whose keys found no place, by rate limit (see [`crate::rate::keyed`]).
+pub const OVERFLOWED: usize = SYSTEM_SAMPLES - MAX_RATES;
 
 impl State {
     /// The words of a limit that adapts, or sheds by criticality.
@@ -75,6 +75,8 @@ impl State {
         gate::Words { load, guarding, window, capacity, ring: &self.system_ring }
     }
 }
+
+const _: () = assert!(RUNNING_SEEN < OVERFLOWED);
 
 /// A guard's further disciplines: their numbers and their state.
 #[derive(Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use super::cell::{GuardCell, SECOND};
 use super::extra::State;
+use super::keyed_limit::Looked;
 use super::known::{Facts, Known, known_at};
 use super::numbers::{Block, ExtraBlock, NO_RULES};
 use super::policy_stage::Bound;
@@ -32,6 +33,8 @@ pub struct Guard {
     pub(super) bound: AtomicPtr<Bound>,
     pub(super) bound_key: AtomicU64,
     pub(super) watchers: Watchers,
+    /// The rate limits by key, as last looked up.
+    pub(super) keyed: Looked,
     found: Found,
 }
 
@@ -56,6 +59,7 @@ impl Guard {
             bound: AtomicPtr::new(null_mut()),
             bound_key: AtomicU64::new(0),
             watchers: Watchers::default(),
+            keyed: Looked::nothing(),
             found,
         })))
     }

@@ -11,6 +11,8 @@ pub mod exit;
 pub mod extra;
 pub(crate) mod follow;
 pub mod handle;
+pub mod keyed_limit;
+mod keyed_stage;
 pub(crate) mod known;
 mod load_stage;
 pub mod numbers;

@@ -94,6 +94,13 @@ impl Taken<'_> {
         }
         for index in 0..self.numbers().rate_count() {
             self.rates = index;
+            if self.numbers().rate(index).is_keyed() {
+                match self.take_of_key(index, call) {
+                    Ok((taken, cost)) => (self.waits[index], self.costs[index]) = (taken, cost),
+                    Err(ended) => return self.turn_away(ended, call, permit),
+                }
+                continue;
+            }
             let Some(limit) = self.guard.rate_limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off)
             else {
                 continue;

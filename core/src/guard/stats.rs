@@ -1,7 +1,9 @@
 //! A guard's figures, summed over the slots. **Cold.**
 
 use super::cell::*;
+use super::extra::OVERFLOWED;
 use super::handle::Guard;
+use super::keyed_limit::KeyedLimit;
 use super::load_stage::limit_in_force;
 use super::numbers::Block;
 use crate::breaker::state::{Breaker, State};
@@ -40,6 +42,17 @@ pub struct GuardStats {
     pub policy_failed: u64,
     /// Durations in seconds.
     pub latency: Histogram,
+    /// Of rate limits by key, each at its index.
+    pub keyed: [Option<KeyedStats>; MAX_RATES],
+}
+
+/// What a rate limit by key holds and could not hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyedStats {
+    /// About how many keys have used tokens and not got them back by now.
+    pub live: u64,
+    /// Calls whose keys found no place.
+    pub overflowed: u64,
 }
 
 impl Guard {
@@ -62,6 +75,24 @@ pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block)
     };
     let place = RunPlace(guard.cell.run.load(Relaxed));
     each_run(segment, place, RUN, found.generation, |_, run| stats.add(segment, run));
+    if numbers.extra() != 0 {
+        stats.keyed = read_keyed(segment, found, guard, numbers);
+    }
+    stats
+}
+
+fn read_keyed(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block) -> [Option<KeyedStats>; MAX_RATES] {
+    let (view, now) = (segment.view(), segment.header().clock.now());
+    let mut stats = std::array::from_fn(|index| {
+        let limit = KeyedLimit::of(&view, numbers, numbers.tag(), index)?;
+        Some(KeyedStats { live: limit.live_keys(&view, now), overflowed: 0 })
+    });
+    let second = RunPlace(guard.second.load(Relaxed));
+    each_run(segment, second, SECOND, found.generation, |_, run| {
+        for (stats, count) in stats.iter_mut().zip(&run[OVERFLOWED..]) {
+            stats.iter_mut().for_each(|stats| stats.overflowed += count.load(Relaxed));
+        }
+    });
     stats
 }
 

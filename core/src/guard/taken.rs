@@ -28,7 +28,7 @@ pub(super) struct Taken<'a> {
     pub go: Go,
     /// The epoch of its place in flight.
     pub place: Option<u64>,
-    /// How long each rate limit lets it wait.
+    /// How long each rate limit lets it wait; of a limit by key, what it took.
     pub waits: [u64; MAX_RATES],
     /// What each rate limit took for it.
     pub costs: [u64; MAX_RATES],

@@ -34,7 +34,7 @@ impl Taken<'_> {
     /// Gives all back, then refuses, or begins again when the rules changed.
     #[cold]
     pub(super) fn turn_away(self, ended: Ended, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        self.give_all_back();
+        self.give_all_back(call);
         match ended {
             Ended::Refused { stage, retry_after_ns, reason } if self.guard.is_as(self.facts) => {
                 self.run.add(REJECTED + stage as usize, 1);
@@ -69,8 +69,9 @@ impl Taken<'_> {
     }
 
     /// Gives back everything, in the order opposite to that of the stages.
-    fn give_all_back(&self) {
+    fn give_all_back(&self, call: &Call<'_>) {
         if self.rates != 0 {
+            self.give_keys_back(call);
             self.guard.give_rates_back(self.numbers(), &self.waits[..self.rates.min(MAX_RATES)], &self.costs, self.now);
         }
         if let Some(epoch) = self.place {

@@ -25,8 +25,8 @@ mod tests;
 pub use reference::reference_markdown;
 pub use report::{MAX_PROBLEMS, Problem, Report};
 pub use rule_set::{
-    BreakerRule, ConcurrencyRule, FollowRule, GuardRules, LimitAlgorithm, Mode, PolicyRule, RateAlgorithm, RateRule,
-    RuleSet, SlowRule, SystemRule,
+    BreakerRule, ConcurrencyRule, FollowRule, GuardRules, KeyedRule, LimitAlgorithm, Mode, OwnRule, PolicyRule,
+    RateAlgorithm, RateRule, RuleSet, SlowRule, SystemRule,
 };
 pub use schema::schema_json;
 

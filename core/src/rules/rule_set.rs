@@ -1,5 +1,6 @@
 //! What a valid rules document means, typed.
 
+use crate::rate::keyed::OnFull;
 use std::collections::BTreeMap;
 
 /// Whether a stage acts, only counts, or is left out.
@@ -216,6 +217,41 @@ pub struct RateRule {
     pub per_ns: u64,
     /// The guard to whose pressure it gives way.
     pub follow: Option<FollowRule>,
+    /// Where each key has a limit of its own.
+    pub keyed: Option<KeyedRule>,
     /// Whether it acts.
     pub mode: Mode,
+}
+
+/// What a rate limit by key has besides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyedRule {
+    /// The attribute that is the key, 1 to 128 bytes.
+    pub key: String,
+    /// Keys at once, 64 to 16 777 216.
+    pub keys: u64,
+    /// What becomes of those that find no place.
+    pub on_full: OnFull,
+    /// Keys with rules of their own, at most 64, each once.
+    pub own: Vec<(String, OwnRule)>,
+    /// How many of the keys that call most are readable: 0, or 8 to 64.
+    pub hottest: usize,
+}
+
+/// What holds for one key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OwnRule {
+    /// It never passes.
+    Deny,
+    /// It always passes.
+    Allow,
+    /// Another limit.
+    Limit {
+        /// Units in `per_ns`; above 0.
+        limit: f64,
+        /// The time of `limit`, in nanoseconds.
+        per_ns: u64,
+        /// Units that its bucket holds, 1 to 10^12.
+        burst: u64,
+    },
 }

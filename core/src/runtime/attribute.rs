@@ -25,6 +25,12 @@ impl Shared {
         Ok(id)
     }
 
+    /// The same for whoever has the cold lock.
+    pub(super) fn attribute_under_lock(&self, name: &str) -> Result<u32> {
+        check(name)?;
+        self.find_or_number(name)
+    }
+
     fn find_or_number(&self, name: &str) -> Result<u32> {
         let directory = Directory(self.segment());
         if let Some(cell) = directory.find(Kind::Attribute, name).and_then(|found| directory.cell(found.at)) {

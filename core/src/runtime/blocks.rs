@@ -44,12 +44,13 @@ impl Shared {
         let before = self.compiled_at(old.unwrap_or(0));
         let mut compiled = compile(&own, &before, now)?;
         self.find_followed(&own, &mut compiled.extra);
+        self.compile_keyed(&own, &before, &mut compiled)?;
         let policy = own.policy.as_ref().map_or("", |policy| policy.name.as_str());
         let same_policy = self.policy_name_of(&before.numbers) == policy;
         if let Some(old) = old.filter(|&at| at != 0 && same_policy && compiled.says_the_same_as(&before)) {
             return Ok(Some(old));
         }
-        Ok(self.new_block(compiled, &before.extra, policy))
+        Ok(self.new_block(compiled, &before, policy))
     }
 
     /// Puts the places of the guards that rates follow; one that is not there presses nobody.
@@ -67,12 +68,13 @@ impl Shared {
         let Some(block) = self.segment().at::<Block>(at) else { return Compiled::nothing() };
         let numbers = block.read();
         let extra = self.segment().at::<ExtraBlock>(numbers.extra).map_or(Extra::NONE, ExtraBlock::read);
-        Compiled { numbers, extra }
+        Compiled { numbers, keyed: self.keyed_at(&extra), extra }
     }
 
-    fn new_block(&self, mut compiled: Compiled, before: &Extra, policy: &str) -> Option<Offset> {
+    fn new_block(&self, mut compiled: Compiled, before: &Compiled, policy: &str) -> Option<Offset> {
         let segment = self.segment();
-        if !self.place_tables(&mut compiled.extra, before) {
+        let lasting = Shared::tables_that_last(before, &compiled);
+        if !self.place_tables(&mut compiled.extra, &lasting) {
             return None;
         }
         let placed = segment.alloc(numbers::BYTES).and_then(|at| {
@@ -83,7 +85,7 @@ impl Shared {
             numbers.map(|numbers| (at, numbers))
         });
         let Some((at, numbers)) = placed else {
-            self.give_back_tables(&compiled.extra, &[*before]);
+            self.give_back_tables(&compiled.extra, &[before.extra]);
             return None;
         };
         let tag = segment.header().last_tag.fetch_add(1, AcqRel) + 1;
@@ -102,8 +104,14 @@ impl Shared {
                 self.free_beside(&numbers);
                 return None;
             };
-            self.segment().at::<ExtraBlock>(at)?.write(&compiled.extra);
             numbers.extra = at;
+            let mut extra = compiled.extra;
+            let placed = self.place_keyed(&compiled.keyed, &mut extra);
+            self.segment().at::<ExtraBlock>(at)?.write(if placed { &extra } else { &Extra::NONE });
+            if !placed {
+                self.free_beside(&numbers);
+                return None;
+            }
         }
         Some(numbers)
     }
@@ -130,7 +138,8 @@ impl Shared {
         if numbers.policy.0 != 0 {
             self.segment().free(numbers.policy.0 as Offset, numbers.policy.1 as usize);
         }
-        if numbers.extra != 0 {
+        if let Some(extra) = self.segment().at::<ExtraBlock>(numbers.extra) {
+            self.free_keyed(&extra.read());
             self.segment().free(numbers.extra, EXTRA_BYTES);
         }
     }

@@ -3,6 +3,7 @@
 mod attribute;
 mod blocks;
 mod breakers;
+mod keyed;
 mod load;
 mod local;
 mod per_process;

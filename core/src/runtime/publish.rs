@@ -8,8 +8,10 @@ use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::GuardCell;
 use crate::guard::extra::State;
-use crate::guard::numbers::{Block, Compiled, ExtraBlock, compile};
+use crate::guard::handle::Guard;
+use crate::guard::numbers::{Block, Compiled, ExtraBlock, compile, compile_keyed};
 use crate::guard::{Limit, fit_limit};
+use crate::rate::keyed::Seed;
 use crate::rules::{self, GuardRules, Mode, Problem, Report, RuleSet};
 use crate::segment::Offset;
 use crate::segment::directory::{Directory, Found, Kind};
@@ -41,10 +43,16 @@ pub fn check_rules(json: &[u8]) -> std::result::Result<RuleSet, Report> {
     let guards = set.guards.iter().map(|(name, rules)| (format!("$.guards[{name:?}]"), rules));
     let all = guards.chain([("$.defaults".to_owned(), &set.defaults)]);
     let problem = |(path, rules): (String, &GuardRules)| {
-        compile(rules, &Compiled::nothing(), 0).err().map(|error| Problem { path, message: error.message })
+        try_numbers(rules).err().map(|error| Problem { path, message: error.message })
     };
     let errors: Vec<_> = all.filter_map(problem).collect();
     if errors.is_empty() { Ok(set) } else { Err(Report { errors, ..Report::default() }) }
+}
+
+fn try_numbers(rules: &GuardRules) -> Result<()> {
+    let nothing = Compiled::nothing();
+    let mut compiled = compile(rules, &nothing, 0)?;
+    compile_keyed(rules, &nothing, &mut compiled, Seed { k0: 0, k1: 0 }, &|_| Ok(1))
 }
 
 impl Shared {
@@ -102,6 +110,8 @@ impl Shared {
             segment.free(old_text, old_len as usize);
         }
         self.caches()?.rules = Some(Arc::new(rules));
+        let guards = self.caches()?.guards();
+        guards.into_iter().filter(|guard| guard.is_alive()).for_each(Guard::prepare_keys);
         Ok(())
     }
 
@@ -160,7 +170,11 @@ impl Shared {
         };
         let view = segment.view();
         for index in 0..block.rate_count() {
-            let Some(limit) = Limit::of(&view, guard, block, index) else { continue };
+            let Some(limit) = Limit::of(&view, guard, block, index) else {
+                // It is by key: no word of its own counts.
+                guard.hot.rates[index].store(0, Release);
+                continue;
+            };
             while !limit.owns_its_word() {
                 limit.bring_word_over(now);
             }
@@ -169,6 +183,7 @@ impl Shared {
         if let Some((numbers, state)) = extra.zip(segment.at::<State>(guard.extra.load(Acquire))) {
             fit_limit(numbers, state);
         }
+        self.bring_keys_over(block, now);
         for rate in &guard.hot.rates[block.rate_count()..] {
             rate.store(0, Release);
         }
@@ -196,7 +211,10 @@ impl Shared {
     pub(super) fn reset_timed_state(&self) -> Result<()> {
         let _locked = self.locked()?;
         let now = self.clock().now();
-        Directory(self.segment()).each(Kind::Guard, |found, _| self.start_again(&found, now));
+        Directory(self.segment()).each(Kind::Guard, |found, _| {
+            self.start_again(&found, now);
+            self.segment().at::<GuardCell>(found.at).into_iter().for_each(|guard| self.forget_keys(guard));
+        });
         self.start_limiters_afresh(now);
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::cell::GuardCell;
 use crate::guard::extra::State;
 use crate::guard::handle::Guard;
+use crate::guard::keyed_limit::KeyedLimit;
 use crate::guard::numbers::Block;
 use crate::guard::policy_stage::Bound;
 use crate::limiter::Limiter;
@@ -38,12 +39,17 @@ pub struct Caches {
     pub(crate) limiters: HashMap<String, &'static Limiter>,
     /// Those without a name, by address.
     pub(crate) own_limiters: HashMap<usize, &'static Limiter>,
+    keyed: Vec<&'static KeyedLimit>,
     pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
     pub(super) rules: Option<Arc<CompiledRules>>,
 }
 
 impl Caches {
+    pub(super) fn guards(&self) -> Vec<&'static Guard> {
+        self.guards.values().copied().collect()
+    }
+
     /// Tells which guards there were.
     pub(super) fn mark_all_dead(&mut self) -> Vec<&'static Guard> {
         let gone = std::mem::take(self);
@@ -75,6 +81,7 @@ impl Shared {
         }
         let guard = Guard::leak(self, found).ok_or_else(full)?;
         let before = self.caches()?.guards.insert(name.into(), guard);
+        guard.prepare_keys();
         drop(locked);
         // One that another process retired. (One that stands is another thread's, who resolved it at the same moment.)
         before.into_iter().filter(|gone| !gone.is_alive()).for_each(|gone| {
@@ -213,6 +220,17 @@ impl Shared {
 
     pub(crate) fn reap_dead_for_snapshot(&self) -> Result<()> {
         self.reap_dead().map(drop)
+    }
+
+    /// One limit by key of what makes it, so that handles can point to it for good.
+    pub(crate) fn intern_keyed(&self, limit: KeyedLimit) -> Result<&'static KeyedLimit> {
+        let mut caches = self.caches()?;
+        if let Some(known) = caches.keyed.iter().find(|known| known.is(&limit)) {
+            return Ok(known);
+        }
+        let limit: &'static KeyedLimit = Box::leak(Box::new(limit));
+        caches.keyed.push(limit);
+        Ok(limit)
     }
 
     /// One binding a policy, so that handles can point to it for good.

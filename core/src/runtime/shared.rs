@@ -6,7 +6,7 @@ use super::load::Sampler;
 use super::local::Local;
 use super::per_process::PerProcess;
 use super::resolve::Caches;
-use crate::clock::{Clock, boot};
+use crate::clock::{Clock, ClockSource, boot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::recount;
 use crate::policy::PolicyHost;
@@ -55,6 +55,10 @@ impl Shared {
             return Shared::start(found);
         }
         let segment = Segment::create(&options.segment)?;
+        if let ClockSource::Virtual(_) = options.clock {
+            // Tests are to be repeatable.
+            segment.header().seed_keys([1, 2]);
+        }
         segment.header().clock.start(options.clock);
         Shared::start(segment)
     }

@@ -8,8 +8,8 @@ use super::{Offset, Segment, Shared, UNIT, View};
 use crate::word::{Word, update};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// Sizes of blocks: 64 bytes to 8 MiB.
-pub const CLASSES: usize = 18;
+/// Sizes of blocks: 64 bytes to 512 MiB.
+pub const CLASSES: usize = 24;
 
 /// The arena's words in the header.
 #[repr(C, align(64))]
@@ -48,7 +48,7 @@ impl View {
     /// A zeroed block of at least `bytes`, or None when there is no room.
     pub fn alloc(&self, bytes: usize) -> Option<Offset> {
         let class = class_of(bytes)?;
-        let block = self.pop_free(class).or_else(|| self.bump(class))?;
+        let Some(block) = self.pop_free(class) else { return self.bump(class) };
         for line in 0..1 << class {
             self.at::<Words>(block + line)?.0.iter().for_each(|word| word.store(0, Relaxed));
         }
@@ -76,6 +76,7 @@ impl View {
         .ok()
     }
 
+    /// Memory that nobody had before is zero; it is not touched, so that a large table takes pages only where it is used.
     fn bump(&self, class: usize) -> Option<Offset> {
         let arena = &self.header().alloc;
         let end = arena.end_unit.get();

@@ -3,12 +3,13 @@
 use super::{Offset, SegmentOptions, Shared, UNIT, alloc::Arena, alloc::CLASSES};
 use crate::clock::page::ClockPage;
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// "TIDEGATE", as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TIDEGATE");
 /// Version of the header and of the tables that it points to.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 /// Process slots of every segment.
 pub const MAX_PROCESSES: usize = 256;
 /// Kinds of cells that overflow separately.
@@ -78,6 +79,8 @@ pub struct Header {
     pub load: AtomicU64,
     /// Tables that nobody uses, by size: see [`crate::runtime`].
     pub spare_tables: [AtomicU32; CLASSES],
+    /// Secret of the hashes of keys: see [`crate::rate::keyed::Seed`].
+    pub key_seed: [AtomicU64; 2],
     /// The arena behind the tables.
     pub alloc: Arena,
     /// The clock.
@@ -159,7 +162,13 @@ impl Header {
         self.boot[1].store(boot[1], Relaxed);
         self.time_namespace.store(namespace, Relaxed);
         self.changes.store(1, Relaxed);
+        self.seed_keys(random::secret());
         self.magic.store(MAGIC, Release);
+    }
+
+    /// Replaces the secret of the hashes of keys, before anybody has hashed one.
+    pub fn seed_keys(&self, seed: [u64; 2]) {
+        self.key_seed.iter().zip(seed).for_each(|(to, from)| to.store(from, Relaxed));
     }
 
     /// Refuses a header that is not one, or not ours, saying which.

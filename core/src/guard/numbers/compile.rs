@@ -1,6 +1,6 @@
 //! From a guard's rules to its numbers.
 
-use super::{Extra, LAST_CALLS, LiveLimit, NO_RULES, Numbers, OF_RATES, RateNumbers, SystemNumbers};
+use super::{Extra, KeyedLimits, LAST_CALLS, LiveLimit, NO_RULES, Numbers, OF_RATES, RateNumbers, SystemNumbers};
 use crate::breaker::last_calls::HEAD_WORDS;
 use crate::breaker::running::Slow;
 use crate::breaker::state::Timing;
@@ -28,22 +28,25 @@ pub struct Compiled {
     pub numbers: Numbers,
     /// Those of further disciplines.
     pub extra: Extra,
+    /// Those of rate limits by key.
+    pub keyed: KeyedLimits,
 }
 
 impl Compiled {
     /// Of no rules.
     pub fn nothing() -> Compiled {
-        Compiled { numbers: NO_RULES.read(), extra: Extra::NONE }
+        Compiled { numbers: NO_RULES.read(), extra: Extra::NONE, keyed: KeyedLimits::default() }
     }
 
     /// Whether both are the same but for places.
     pub fn says_the_same_as(&self, other: &Compiled) -> bool {
         let placed = Numbers { policy: other.numbers.policy, extra: other.numbers.extra, ..self.numbers };
-        placed == other.numbers && self.extra.unplaced() == other.extra.unplaced()
+        let same = placed == other.numbers && self.extra.unplaced() == other.extra.unplaced();
+        same && self.keyed == other.keyed
     }
 }
 
-/// Compiles a guard's rules, going on from the numbers that it has.
+/// Compiles a guard's rules, going on from the numbers that it has; without its limits by key, for which see [`super::compile_keyed`].
 pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compiled> {
     let (mut extra, before_extra, before) = (Extra::NONE, before.extra, &before.numbers);
     let mut numbers = NO_RULES.read();
@@ -75,7 +78,7 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
         extra.set_table(OF_RATES + index, [0, rate.rate.buckets() as u64]);
         numbers.rates[index] = Some(rate);
     }
-    Ok(Compiled { numbers, extra })
+    Ok(Compiled { numbers, extra, keyed: KeyedLimits::default() })
 }
 
 fn compile_breaker(rule: &BreakerRule, numbers: &mut Numbers) {
@@ -116,10 +119,11 @@ fn compile_rate(rule: &RateRule, before: Option<&RateNumbers>, index: usize) -> 
     let generation = before.map_or(0, |numbers| numbers.rate.generation());
     let numbers = |generation| rate_of(rule, generation);
     if let Some(same) = before.filter(|before| numbers(generation) == Some(before.rate)) {
-        return Ok(RateNumbers { mode: rule.mode, ..*same });
+        return Ok(RateNumbers { mode: rule.mode, keyed: rule.keyed.is_some(), ..*same });
     }
     let rate = numbers(generation % 15 + 1).ok_or_else(|| unfit(rule, index))?;
-    Ok(RateNumbers { rate, before: before.map(|before| before.rate), mode: rule.mode })
+    let before = before.map(|before| before.rate);
+    Ok(RateNumbers { rate, before, keyed: rule.keyed.is_some(), mode: rule.mode })
 }
 
 /// The numbers of a rule in some generation, if the algorithm can hold them.
@@ -145,7 +149,7 @@ fn rate_of(rule: &RateRule, generation: u64) -> Option<Rate> {
 }
 
 /// What a rule asks for that its algorithm cannot hold.
-fn unfit(rule: &RateRule, index: usize) -> Error {
+pub(super) fn unfit(rule: &RateRule, index: usize) -> Error {
     let (limit, per) = (rule.limit, rule.per_ns);
     let what = match rule.algorithm {
         RateAlgorithm::TokenBucket { burst, .. } => {

@@ -59,6 +59,8 @@ disciplines! {
     system: 2,
     /// Place and words of each table.
     tables: 2 * TABLES,
+    /// Place and words of each [`super::KeyedNumbers`].
+    keyed: 2 * MAX_RATES,
 }
 
 /// Tables of a guard: one for the breaker's last calls, one for each rate limit.
@@ -79,8 +81,19 @@ impl Extra {
         (self.tables[2 * number], self.tables[2 * number + 1]) = (at, words);
     }
 
+    /// Place (0: none yet) and words (0: it is not by key) of the numbers by key of a rate limit.
+    pub fn keyed_at(&self, index: usize) -> [u64; 2] {
+        [self.keyed[2 * index], self.keyed[2 * index + 1]]
+    }
+
+    /// Puts their place and words.
+    pub fn set_keyed(&mut self, index: usize, [at, words]: [u64; 2]) {
+        (self.keyed[2 * index], self.keyed[2 * index + 1]) = (at, words);
+    }
+
     /// The same without places.
     pub fn unplaced(mut self) -> Extra {
+        (0..MAX_RATES).for_each(|index| self.keyed[2 * index] = 0);
         (0..TABLES).for_each(|number| self.tables[2 * number] = 0);
         self
     }
@@ -92,6 +105,13 @@ impl ExtraBlock {
     pub fn follow_of(&self, index: usize) -> [u64; 2] {
         let at = 2 * (index % MAX_RATES);
         [self.follow[at].load(Relaxed), self.follow[at + 1].load(Relaxed)]
+    }
+
+    /// Place and words of the numbers by key of a rate limit.
+    #[inline]
+    pub fn keyed_at(&self, index: usize) -> [u64; 2] {
+        let at = 2 * (index % MAX_RATES);
+        [self.keyed[at].load(Relaxed), self.keyed[at + 1].load(Relaxed)]
     }
 
     /// Place and words of a table.

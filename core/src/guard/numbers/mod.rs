@@ -3,6 +3,7 @@
 
 mod compile;
 mod extra;
+mod keyed;
 mod load;
 mod rate;
 
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 
 pub use compile::{Compiled, compile};
 pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, LAST_CALLS, OF_RATES, TABLES};
+pub use keyed::{KeyedLimits, KeyedNumbers, compile_keyed};
 pub use load::{LiveLimit, SystemNumbers};
 pub use rate::{RateNumbers, RateWords};
 

@@ -29,13 +29,14 @@ mod table;
 mod tests;
 
 pub use hottest::{Hot, NAME_BYTES};
-pub use numbers::{Known, Numbers, Source};
-pub use overrides::{MAX_OVERRIDES, Override, Overrides};
+pub use numbers::{Known, Numbers, REMEMBERED, Source};
+pub use overrides::{Entry, MAX_OVERRIDES, Override, Overrides};
 pub use pace::Pace;
 pub use set::Set;
 pub use sip::Seed;
 pub use table::{Key, PLACES, Shape, Table};
 
+use crate::rate::Rate;
 use crate::word::Word;
 
 /// One admitted call in so many counts for the hottest keys.
@@ -106,6 +107,14 @@ impl Keyed {
         &self.overrides
     }
 
+    /// The most tokens that a call of a key can take.
+    pub fn most(&self, key: &Key<'_>) -> u64 {
+        match self.overrides.find(key.hash) {
+            Some(entry) => entry.bucket().map_or(u64::MAX, |bucket| Rate::TokenBucket(bucket).most()),
+            None => self.numbers.pace.burst(),
+        }
+    }
+
     /// Takes `cost` tokens of a key at `now` (ns), or says why not. A cost of 0 always passes, unless the key never does.
     /// **Hot.**
     #[inline]
@@ -160,13 +169,30 @@ impl Keyed {
     /// with the rule just loaded and the clock just read. Where that tells too little, buckets are full: keys may
     /// use a burst again.
     pub fn rebase<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64) {
-        self.numbers.rebase(&table.set(key.hash), now);
+        match self.overrides.find(key.hash) {
+            Some(_) => self.overrides.rebase(table.own, key.hash, now),
+            None => self.numbers.rebase(&table.set(key.hash), now),
+        }
+    }
+
+    /// Makes the words of the keys that have numbers of their own ones of these numbers: for whoever puts them in force. **Cold.**
+    pub fn bring_overrides_over<W: Word>(&self, table: &Table<W>, now: u64) {
+        self.overrides.bring_over(table.own, now);
     }
 
     /// How many keys have used tokens and not got them back by now. **Cold**: reads the whole table, and changes
     /// nothing.
     pub fn live_keys<W: Word>(&self, table: &Table<W>, now: u64) -> u64 {
         table.sets().map(|set| self.numbers.live(&set, now)).sum()
+    }
+
+    /// About as many, by looking at no more than `most` sets: hashes choose them evenly. Of a smaller table it is exact. **Cold.**
+    pub fn about_live_keys<W: Word>(&self, table: &Table<W>, now: u64, most: usize) -> u64 {
+        let (stride, mut seen, mut live) = (table.sets().count().div_ceil(most.max(1)).max(1), 0u64, 0u64);
+        for set in table.sets().step_by(stride) {
+            (seen, live) = (seen + 1, live + self.numbers.live(&set, now));
+        }
+        if stride == 1 { live } else { live * table.sets().count() as u64 / seen.max(1) }
     }
 
     /// The keys that call most, by a sample of the admitted calls and all that were refused. **Cold.**

@@ -7,7 +7,7 @@ use super::{OnFull, Refusal};
 use crate::word::{Word, update};
 
 /// How many changes of a rule ago words may be and still be understood.
-const REMEMBERED: usize = 7;
+pub const REMEMBERED: usize = 7;
 
 /// The limit of each key, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,17 @@ impl Numbers {
     pub fn new(pace: Pace, on_full: OnFull, generation: u64) -> Option<Numbers> {
         let earlier = [Ticking::UNKNOWN; REMEMBERED];
         (1..=15).contains(&generation).then_some(Numbers { pace, generation, earlier, on_full })
+    }
+
+    /// The numbers of a generation with those before them, the latest first. None when `generation` is not one of 1 to 15.
+    pub fn with_earlier(
+        pace: Pace,
+        on_full: OnFull,
+        generation: u64,
+        earlier: [Option<Pace>; REMEMBERED],
+    ) -> Option<Numbers> {
+        let numbers = Numbers::new(pace, on_full, generation)?;
+        Some(Numbers { earlier: earlier.map(|pace| pace.map_or(Ticking::UNKNOWN, |pace| pace.ticking)), ..numbers })
     }
 
     /// The numbers that follow these: keys keep the share of the burst that they have used.

@@ -4,9 +4,8 @@
 //! has a token bucket's word of its own, which it keeps from one version of the rule to the next.
 
 use super::Refusal;
-use super::place;
 use crate::rate::token_bucket::{self, Bucket};
-use crate::word::Word;
+use crate::word::{Word, update};
 
 /// The most keys with numbers of their own.
 pub const MAX_OVERRIDES: usize = 64;
@@ -22,13 +21,17 @@ pub enum Override {
     Limit(Bucket),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    what: Override,
-    /// Its word.
-    place: u8,
-    /// Its numbers in the version of the rule before.
-    before: Option<Bucket>,
+/// A key with numbers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The key's hash.
+    pub hash: u64,
+    /// What holds for it.
+    pub what: Override,
+    /// Its word: below 64.
+    pub place: u8,
+    /// Its numbers before their last change.
+    pub before: Option<Bucket>,
 }
 
 /// The keys of a rule with numbers of their own.
@@ -45,8 +48,8 @@ impl Overrides {
     pub const NONE: Overrides =
         Overrides { filter: [0; 8], hashes: [u64::MAX; MAX_OVERRIDES], entries: [None; MAX_OVERRIDES] };
 
-    /// The overrides by the hashes of their keys, following `before`: keys that are limited in both keep their words. None:
-    /// more than 64, or a key twice.
+    /// The overrides by the hashes of their keys, following `before`: keys that are limited in both keep their words, and those of
+    /// which nothing changed all that they are. None: more than 64, or a key twice.
     pub fn new(list: &[(u64, Override)], before: &Overrides) -> Option<Overrides> {
         let mut list = list.to_vec();
         list.sort_by_key(|&(hash, _)| hash);
@@ -57,22 +60,59 @@ impl Overrides {
         let kept = |hash: u64| before.find(hash).map(|entry| entry.place);
         let mut taken = list.iter().filter_map(|&(hash, _)| kept(hash)).fold(0u64, |taken, place| taken | bit(place));
         for (index, &(hash, what)) in list.iter().enumerate() {
+            let known = before.find(hash);
             let place = kept(hash).unwrap_or(taken.trailing_ones() as u8);
             taken |= bit(place);
-            made.add(index, hash, Entry { what, place, before: before.find(hash).and_then(Entry::bucket) });
+            let changed = Entry { hash, what, place, before: known.and_then(Entry::bucket) };
+            made.add(index, known.filter(|known| known.what == what).copied().unwrap_or(changed));
         }
         Some(made)
     }
 
-    fn add(&mut self, index: usize, hash: u64, entry: Entry) {
-        let (word, bit) = filter(hash);
+    /// The same overrides from [`Overrides::entries`]; beyond 64 they are left out.
+    pub fn of(entries: &[Entry]) -> Overrides {
+        let mut made = Overrides::NONE;
+        entries.iter().take(MAX_OVERRIDES).enumerate().for_each(|(index, &entry)| made.add(index, entry));
+        made
+    }
+
+    /// All of them, by their hashes.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().flatten()
+    }
+
+    fn add(&mut self, index: usize, entry: Entry) {
+        let (word, bit) = filter(entry.hash);
         self.filter[word] |= bit;
-        self.hashes[index] = hash;
+        self.hashes[index] = entry.hash;
         self.entries[index] = Some(entry);
     }
 
+    /// Makes all words ones of these numbers, and empties those that are nobody's. For whoever puts them in force: who comes later
+    /// finds only words that it understands.
+    pub(super) fn bring_over<W: Word>(&self, own: &[W], now: u64) {
+        let owner = |place: usize| self.entries().find(|entry| usize::from(entry.place) == place);
+        for (place, word) in own.iter().enumerate() {
+            match owner(place).and_then(|entry| Some((entry, entry.bucket()?))) {
+                Some((entry, bucket)) if entry.bring_over(&bucket, word, now).is_ok() => {}
+                _ => empty(word),
+            }
+        }
+    }
+
+    /// Mends the word of a key: of numbers that seem later, or further ahead than it can be, because time went back.
+    pub(super) fn rebase<W: Word>(&self, own: &[W], hash: u64, now: u64) {
+        let Some(entry) = self.find(hash) else { return };
+        if let (Some(bucket), Some(word)) = (entry.bucket(), own.get(usize::from(entry.place))) {
+            match entry.bring_over(&bucket, word, now) {
+                Ok(()) => bucket.rebase(word, now),
+                Err(_) => empty(word),
+            }
+        }
+    }
+
     #[inline(always)]
-    fn find(&self, hash: u64) -> Option<&Entry> {
+    pub(super) fn find(&self, hash: u64) -> Option<&Entry> {
         let (word, bit) = filter(hash);
         if self.filter.get(word)? & bit == 0 {
             return None;
@@ -105,23 +145,21 @@ impl Overrides {
 }
 
 impl Entry {
-    fn bucket(&self) -> Option<Bucket> {
+    /// The bucket of a limited key.
+    pub fn bucket(&self) -> Option<Bucket> {
         if let Override::Limit(bucket) = self.what { Some(bucket) } else { None }
     }
 
-    /// Makes a word of earlier numbers one of these: with the tokens that it has; full, if it was another key's.
+    /// Makes a word of the numbers before one of these: with the tokens that it has. Stale: it is of others; later ones, or whoever put
+    /// these in force died before it could bring the words over, which [`Overrides::rebase`] mends.
     fn bring_over<W: Word>(&self, bucket: &Bucket, word: &W, now: u64) -> Result<(), Refusal> {
         loop {
             let seen = word.get();
             if bucket.owns(seen) {
                 return Ok(());
             }
-            let generation = place::generation(seen);
-            if place::is_newer(generation, bucket.generation) {
-                return Err(Refusal::Stale);
-            }
-            let known = self.before.filter(|before| before.generation == generation);
-            let next = known.map_or(0, |before| bucket.rescale(&before, seen, now));
+            let known = self.before.filter(|before| before.owns(seen)).ok_or(Refusal::Stale)?;
+            let next = bucket.rescale(&known, seen, now);
             if word.swap_if(seen, next).is_ok() {
                 return Ok(());
             }
@@ -137,6 +175,11 @@ impl Refusal {
             token_bucket::Refusal::Stale => Refusal::Stale,
         }
     }
+}
+
+/// A word of nobody is zero: whoever gets it begins with a full bucket.
+fn empty<W: Word>(word: &W) {
+    let _ = update(word, |seen| if seen == 0 { Err(()) } else { Ok((0, ())) });
 }
 
 fn bit(place: u8) -> u64 {
@@ -185,6 +228,39 @@ mod tests {
     }
 
     #[test]
+    fn whoever_puts_numbers_in_force_leaves_no_word_of_others() {
+        let (own, listed) = (words(), |generation, burst| [(mix(1), limit(burst, generation)), (mix(2), limit(5, 1))]);
+        let first = Overrides::new(&listed(1, 10), &Overrides::NONE).unwrap();
+        assert_eq!(first.take(&own, mix(1), 0, 4), Some(Ok(())));
+        assert_eq!(first.take(&own, mix(2), 0, 4), Some(Ok(())));
+        let mut rule = first;
+        // Twelve changes of which nobody takes notice by calling.
+        for generation in 2..14 {
+            rule = Overrides::new(&listed(generation, 10 + generation), &rule).unwrap();
+            assert_eq!(Overrides::of(&rule.entries().copied().collect::<Vec<_>>()).entries, rule.entries);
+            rule.bring_over(&own, 0);
+        }
+        let left =
+            |rule: &Overrides, key| (0..100).take_while(|_| rule.take(&own, mix(key), 0, 1) == Some(Ok(()))).count();
+        assert_eq!((left(&rule, 1), left(&rule, 2)), (6, 1), "the tokens that they had");
+        let none = Overrides::new(&[], &rule).unwrap();
+        none.bring_over(&own, 0);
+        let again = Overrides::new(&listed(3, 10), &none).unwrap();
+        assert_eq!((left(&again, 1), left(&again, 2)), (10, 5));
+    }
+
+    #[test]
+    fn a_word_of_the_future_is_mended() {
+        let own = words();
+        let later = Overrides::new(&[(mix(1), limit(10, 5))], &Overrides::NONE).unwrap();
+        assert_eq!(later.take(&own, mix(1), 900 * SECOND, 10), Some(Ok(())));
+        let now = Overrides::new(&[(mix(1), limit(10, 4))], &Overrides::NONE).unwrap();
+        assert_eq!(now.take(&own, mix(1), 0, 1), Some(Err(Refusal::Stale)));
+        now.rebase(&own, mix(1), 0);
+        assert_eq!(now.take(&own, mix(1), 0, 10), Some(Ok(())));
+    }
+
+    #[test]
     fn a_key_keeps_its_word_when_others_come_and_go() {
         let own = words();
         let old = Overrides::new(&[(mix(1), limit(10, 1)), (mix(2), limit(10, 1))], &Overrides::NONE).unwrap();
@@ -193,6 +269,7 @@ mod tests {
         }
         let list = [(mix(3), limit(10, 2)), (mix(1), limit(20, 2)), (mix(4), Override::Deny)];
         let new = Overrides::new(&list, &old).unwrap();
+        new.bring_over(&own, 0);
         let left = |key| (0..100).take_while(|_| new.take(&own, mix(key), 0, 1) == Some(Ok(()))).count();
         assert_eq!((left(1), left(3), left(4)), (7, 10, 0), "the tokens that it had; a full bucket; none");
         assert_eq!(new.take(&own, mix(2), 0, 1), None);

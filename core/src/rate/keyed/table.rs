@@ -44,6 +44,11 @@ impl Shape {
         self.sets * SET + MAX_OVERRIDES + self.hottest_words()
     }
 
+    /// How many of the hottest keys it remembers.
+    pub fn hottest(&self) -> usize {
+        self.hottest
+    }
+
     fn hottest_words(&self) -> usize {
         Hottest::<()>::words(self.hottest).next_multiple_of(SET)
     }

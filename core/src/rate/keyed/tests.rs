@@ -332,6 +332,9 @@ fn a_table_with_as_many_live_keys_as_it_is_for_overflows_for_one_in_a_thousand()
     let full = (0..keys).filter(|key| rule.take(&table, &table.key(&key.to_le_bytes()), 0, 1) != OWN).count() as u64;
     assert!(full < keys / 1000, "{full} of {keys}");
     assert_eq!(rule.live_keys(&table, 0), keys - full);
+    assert_eq!(rule.about_live_keys(&table, 0, 1 << 20), keys - full);
+    let about = rule.about_live_keys(&table, 0, 1000);
+    assert!(about.abs_diff(keys - full) < keys / 20, "{about}");
     assert_eq!(rule.live_keys(&table, 1001 * SECOND), 0);
 }
 

@@ -1,11 +1,12 @@
 //! `rate`: how much may pass in a time.
 
 use super::FIRST;
+use super::keyed;
 use super::mode::MODE;
 use crate::rules::Report;
 use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND, SECOND, format};
-use crate::rules::field::{Absent, Field, Literal, Shape};
+use crate::rules::field::{Absent, AnyField, Field, Literal, Shape};
 use crate::rules::kind::{Choice, Decimal, List, Nanos, Record, Whole};
 use crate::rules::rule_set::{FollowRule, RateAlgorithm, RateRule};
 
@@ -112,11 +113,34 @@ static FOLLOW: Field<Record<FollowRule>> = Field {
     since: FIRST,
 };
 
+static FIELDS: [&dyn AnyField; 17] = {
+    let [key, keys, on_full, overrides, allow, deny, hottest] = keyed::FIELDS;
+    [
+        &ALGORITHM,
+        &LIMIT,
+        &PER,
+        &BURST,
+        &MAX_WAIT,
+        &BUCKETS,
+        &COLD_FACTOR,
+        &WARM_UP,
+        &FOLLOW,
+        key,
+        keys,
+        on_full,
+        overrides,
+        allow,
+        deny,
+        hottest,
+        &MODE,
+    ]
+};
+
 static SHAPE: Shape = Shape {
     name: "rate",
     doc: "One rate limit. A guard has a list of them, and a call has to pass all: 100 a second *and* 5000 an hour.",
-    fields: &[&ALGORITHM, &LIMIT, &PER, &BURST, &MAX_WAIT, &BUCKETS, &COLD_FACTOR, &WARM_UP, &FOLLOW, &MODE],
-    later: &["key"],
+    fields: &FIELDS,
+    later: &[],
     one_of: &[],
 };
 
@@ -144,6 +168,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
     };
     let follow = object.get(&FOLLOW, report);
     let mode = object.get(&MODE, report);
+    let keyed = keyed::read(object, per, why_no_key(way, own.max_wait_ns), report);
     let (way, limit, per_ns) = (way?, limit?, per?);
     check_names(way, object, report);
     check_flow(limit, per_ns, object, report);
@@ -155,7 +180,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
             report,
         );
     }
-    Some(RateRule { algorithm: own.algorithm(way, limit), limit, per_ns, follow, mode: mode? })
+    Some(RateRule { algorithm: own.algorithm(way, limit), limit, per_ns, follow, keyed, mode: mode? })
 }
 
 /// What only some algorithms have, as far as the document says it.
@@ -204,18 +229,31 @@ fn check_whole(way: Way, limit: f64, object: &Object<'_>, report: &mut Report) {
     }
 }
 
-fn filling(limit: f64) -> u64 {
+/// Keys have token buckets that let nobody wait.
+fn why_no_key(way: Option<Way>, max_wait_ns: Option<u64>) -> Option<&'static str> {
+    match (way, max_wait_ns) {
+        (Some(Way::TokenBucket), None | Some(0)) | (None, _) => None,
+        (Some(Way::TokenBucket), _) => Some("a limit by key lets nobody wait; expected no max_wait beside it"),
+        _ => Some("this algorithm has none; expected it of token_bucket only"),
+    }
+}
+
+pub(super) fn filling(limit: f64) -> u64 {
     limit.ceil().max(1.0) as u64
 }
 
 /// Refuses flows that are absurd though each number by itself is not.
-fn check_flow(limit: f64, per_ns: u64, object: &Object<'_>, report: &mut Report) {
-    let per_second = limit * SECOND as f64 / per_ns as f64;
-    let too_much = per_second > MAX_PER_SECOND;
-    let too_little = per_ns as f64 / limit > MAX_INTERVAL_NS as f64;
-    if too_much || too_little {
+pub(super) fn check_flow(limit: f64, per_ns: u64, object: &Object<'_>, report: &mut Report) {
+    if !flow_is_possible(limit, per_ns) {
+        let per_second = limit * SECOND as f64 / per_ns as f64;
         let flow = format!("{limit:e} per {} is {per_second:e} a second", format(per_ns));
         let right = "expected between one unit in 365 days and 10^10 units a second";
         object.refuse(LIMIT.name, format!("{flow}: {right}"), report);
     }
+}
+
+/// Whether a flow is one that a bucket can keep.
+pub(super) fn flow_is_possible(limit: f64, per_ns: u64) -> bool {
+    let per_second = limit * SECOND as f64 / per_ns as f64;
+    per_second <= MAX_PER_SECOND && per_ns as f64 / limit <= MAX_INTERVAL_NS as f64
 }

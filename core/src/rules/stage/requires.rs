@@ -15,6 +15,7 @@ pub(in crate::rules) const FEATURES: &[&str] = &[
     "fixed_concurrency",
     "fixed_window",
     "follow",
+    "key",
     "max_hold",
     "max_wait",
     "pacing",

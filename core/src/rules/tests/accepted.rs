@@ -1,13 +1,15 @@
 use super::{FULL, accept, guard};
+use crate::rate::keyed::OnFull;
 use crate::rules::{
-    BreakerRule, ConcurrencyRule, GuardRules, LimitAlgorithm, MAX_GUARDS, Mode, PolicyRule, RateAlgorithm, RateRule,
-    RuleSet, SlowRule, SystemRule,
+    BreakerRule, ConcurrencyRule, GuardRules, KeyedRule, LimitAlgorithm, MAX_GUARDS, Mode, OwnRule, PolicyRule,
+    RateAlgorithm, RateRule, RuleSet, SlowRule, SystemRule,
 };
 
 const SECOND: u64 = 1_000_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
-    RateRule { algorithm: RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 }, limit, per_ns, follow: None, mode }
+    let algorithm = RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 };
+    RateRule { algorithm, limit, per_ns, follow: None, keyed: None, mode }
 }
 
 fn fixed(max: u32) -> ConcurrencyRule {
@@ -49,7 +51,7 @@ fn every_field_arrives_where_it_belongs() {
     };
     assert_eq!(rules.version, 7);
     assert_eq!(rules.guard("payments.charge"), want);
-    assert_eq!(Vec::from_iter(rules.guards.keys()), ["adaptive", "bare", "by-calls", "payments.charge"]);
+    assert_eq!(Vec::from_iter(rules.guards.keys()), ["adaptive", "bare", "by-calls", "by-key", "payments.charge"]);
 }
 
 #[test]
@@ -65,6 +67,21 @@ fn limits_that_adapt_have_the_usual_numbers_unless_they_say_others() {
     let above = ConcurrencyRule { algorithm: LimitAlgorithm::Vegas, min: 2000, max: 2000, initial: 2000, ..usual };
     assert_eq!(of(r#""algorithm": "vegas", "min": 2000"#), above);
     assert_eq!(of(r#""max": 7"#), fixed(7));
+}
+
+#[test]
+fn a_limit_by_key_has_keys_of_its_own_and_defaults() {
+    let rate = accept(FULL).guard("by-key").rate;
+    let gold = OwnRule::Limit { limit: 500.0, per_ns: 60 * SECOND, burst: 50 };
+    let own = [("gold", gold), ("us", OwnRule::Allow), ("evil", OwnRule::Deny)];
+    let own = own.map(|(key, rule)| (key.to_owned(), rule)).to_vec();
+    let tenant = KeyedRule { key: "tenant".into(), keys: 64, on_full: OnFull::Refuse, own, hottest: 8 };
+    let origin =
+        KeyedRule { key: "origin".into(), keys: 10_000, on_full: OnFull::Shared, own: Vec::new(), hottest: 16 };
+    assert_eq!([&rate[0].keyed, &rate[1].keyed], [&Some(tenant), &Some(origin)]);
+    let body = r#"{"rate": [{"limit": 1, "per": "1h", "key": "k", "overrides": {"a": {"limit": 2.5}}}]}"#;
+    let own = only(body).rate[0].keyed.clone().unwrap().own;
+    assert_eq!(own, [("a".to_owned(), OwnRule::Limit { limit: 2.5, per_ns: 3600 * SECOND, burst: 3 })]);
 }
 
 #[test]

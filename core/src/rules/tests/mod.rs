@@ -30,7 +30,10 @@ const FULL: &str = r#"{
     "by-calls": {"breaker": {"error_ratio": 0.5, "window_calls": 50},
                  "rate": [{"algorithm": "warm_up", "limit": 1, "cold_factor": 2, "warm_up": "5s", "max_wait": "1s"},
                           {"algorithm": "sliding_window", "limit": 1, "buckets": 6,
-                           "follow": {"guard": "bare", "from": 0.4, "to": 0.8, "floor": 0.2}}]}
+                           "follow": {"guard": "bare", "from": 0.4, "to": 0.8, "floor": 0.2}}]},
+    "by-key": {"rate": [{"limit": 10, "key": "tenant", "keys": 64, "on_full": "refuse", "hottest": 8, "allow": ["us"],
+                         "overrides": {"gold": {"limit": 500, "per": "1m", "burst": 50}}, "deny": ["evil"]},
+                        {"limit": 3, "per": "1h", "key": "origin"}]}
   }
 }"#;
 

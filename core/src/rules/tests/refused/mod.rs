@@ -1,5 +1,6 @@
 //! Bad documents, each with the error it has to give.
 
+mod keyed;
 mod shapes;
 mod values;
 mod whole;

@@ -1,0 +1,150 @@
+//! The rate stage's limits by key: each call has a key, and each key a bucket of its own.
+
+use super::cell::MAX_RATES;
+use super::enter::shadowed;
+use super::extra::OVERFLOWED;
+use super::follow;
+use super::handle::Guard;
+use super::keyed_limit::KeyedLimit;
+use super::taken::Taken;
+use super::turned_away::Ended;
+use super::{Call, Stage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::MAX_ATTRIBUTES;
+use crate::rate::keyed::{self, Hot, Refusal, Source};
+use crate::rules::Mode;
+use crate::slot::lane::Count;
+
+/// In place of a wait, which no key is told: that a call took nothing; and what it would give back.
+const NOTHING: (u64, u64) = (0, 0);
+
+impl KeyedLimit {
+    /// Whom a call is for, by this limit: its attribute of that name, else its own key, else nobody.
+    fn key_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
+        let mut attributes = call.attributes.iter().take(MAX_ATTRIBUTES);
+        attributes.find(|attribute| attribute.id == self.attribute()).map_or(call.key, |attribute| attribute.value)
+    }
+}
+
+impl Taken<'_> {
+    /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost.
+    #[inline(never)]
+    pub(super) fn take_of_key(&self, index: usize, call: &Call<'_>) -> std::result::Result<(u64, u64), Ended> {
+        let (guard, mode) = (self.guard, self.numbers().rate(index).mode());
+        if mode == Mode::Off {
+            return Ok(NOTHING);
+        }
+        let limit = guard.keyed_limit(self.numbers(), self.facts.tag(), index).ok_or(Ended::Again)?;
+        let Some(table) = limit.table(&guard.view) else { return Ok(NOTHING) };
+        let key = table.key(limit.key_of(call));
+        let most = || limit.keyed().most(&key);
+        let cost = follow::cost(&guard.view, self.numbers(), index, self.cost, most);
+        let answer = limit.keyed().take(&table, &key, self.now, cost);
+        if overflowed(&answer) {
+            self.count_overflow(index);
+        }
+        let retry_after_ns = match answer {
+            Ok(_) if mode == Mode::Shadow => return Ok(NOTHING),
+            Ok(taken) => return Ok((mark_of(taken), cost)),
+            Err(Refusal::Stale) => {
+                // Unless it is our numbers that are old.
+                if guard.is_as(self.facts) {
+                    limit.keyed().rebase(&table, &key, guard.now());
+                }
+                return Err(Ended::Again);
+            }
+            Err(Refusal::Empty { wait_ns, .. }) => {
+                limit.keyed().rebase(&table, &key, guard.now());
+                wait_ns
+            }
+            Err(Refusal::Full) => 0,
+            Err(Refusal::Never | Refusal::Denied) => u64::MAX,
+        };
+        if mode == Mode::Shadow {
+            shadowed(self.run, Stage::Rate);
+            return Ok(NOTHING);
+        }
+        Err(Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: index as u32 })
+    }
+
+    /// Gives back what the call took of buckets of its keys.
+    #[cold]
+    pub(super) fn give_keys_back(&self, call: &Call<'_>) {
+        let passed = self.numbers().rate_count().min(self.rates);
+        for (index, (&mark, &cost)) in self.waits.iter().zip(&self.costs).enumerate().take(passed) {
+            let Some(taken) = taken_of(mark).filter(|_| self.numbers().rate(index).is_keyed()) else { continue };
+            let Some(limit) = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index) else { continue };
+            if let Some(table) = limit.table(&self.guard.view) {
+                let key = table.key(limit.key_of(call));
+                limit.keyed().give_back(&table, &key, self.guard.now(), cost, taken);
+            }
+        }
+    }
+
+    fn count_overflow(&self, index: usize) {
+        if let Some(second) = self.facts.further().and_then(|further| further.second) {
+            second.add(OVERFLOWED + index % MAX_RATES, 1);
+        }
+    }
+}
+
+/// Whether a key found no place.
+fn overflowed(answer: &std::result::Result<keyed::Taken, Refusal>) -> bool {
+    use keyed::Taken::FromTable;
+    let shared = matches!(answer, Ok(FromTable(Source::Shared | Source::Uncounted)));
+    shared || matches!(answer, Err(Refusal::Full | Refusal::Empty { shared: true, .. }))
+}
+
+fn mark_of(taken: keyed::Taken) -> u64 {
+    match taken {
+        keyed::Taken::FromTable(Source::Uncounted) => NOTHING.0,
+        keyed::Taken::FromTable(Source::Key) => 1,
+        keyed::Taken::FromTable(Source::Shared) => 2,
+        keyed::Taken::Override => 3,
+    }
+}
+
+fn taken_of(mark: u64) -> Option<keyed::Taken> {
+    match mark {
+        1 => Some(keyed::Taken::FromTable(Source::Key)),
+        2 => Some(keyed::Taken::FromTable(Source::Shared)),
+        3 => Some(keyed::Taken::Override),
+        _ => None,
+    }
+}
+
+impl Guard {
+    /// The keys that call most at a rate limit, those with the highest count first. Of admitted calls one in sixteen is looked at, of
+    /// refused ones each. The counts go on from the first call of the table. **Cold.**
+    ///
+    /// # Errors
+    /// The guard is gone, or has no limit by key of this index.
+    pub fn hottest(&self, index: usize) -> Result<Vec<Hot>> {
+        self.with_keys(index, |limit, guard| {
+            limit.table(&guard.view).map_or_else(Vec::new, |table| limit.keyed().hottest(&table))
+        })
+    }
+
+    /// About how many keys of a rate limit have used tokens and not got them back by now: exact up to 26 000 keys, beyond by a sample.
+    /// **Cold.**
+    ///
+    /// # Errors
+    /// As of [`Guard::hottest`].
+    pub fn live_keys(&self, index: usize) -> Result<u64> {
+        self.with_keys(index, |limit, guard| limit.live_keys(&guard.view, guard.now()))
+    }
+
+    fn with_keys<T>(&self, index: usize, then: impl FnOnce(&KeyedLimit, &Guard) -> T) -> Result<T> {
+        self.alive()?;
+        for _ in 0..16 {
+            let numbers = self.numbers();
+            if let Some(limit) = self.keyed_limit(numbers, numbers.tag(), index) {
+                return Ok(then(limit, self));
+            }
+            if index >= numbers.rate_count() || !numbers.rate(index).is_keyed() {
+                break;
+            }
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("rate[{index}] of this guard is no limit by key")))
+    }
+}
