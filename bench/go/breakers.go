@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/sony/gobreaker/v2"
+	"github.com/tidegate/tidegate/bindings/go/breaker"
 	"golang.org/x/time/rate"
 )
 
@@ -42,6 +43,24 @@ func gobreakerExecute() benchCase {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if _, err := breaker.Execute(succeed); err != nil {
+					fail(err)
+				}
+				if steps > 0 {
+					x = spin(x, steps)
+				}
+			}
+			return x
+		}
+	}}
+}
+
+// dropIn is the same of the package that stands in for gobreaker.
+func dropIn() benchCase {
+	cb := breaker.NewCircuitBreaker[int](breaker.Settings{Name: "payments.charge"})
+	return benchCase{"breaker", "tidegate-gobreaker", func() loop {
+		return func(n, steps int, x uint64) uint64 {
+			for range n {
+				if _, err := cb.Execute(succeed); err != nil {
 					fail(err)
 				}
 				if steps > 0 {

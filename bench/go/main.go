@@ -41,7 +41,7 @@ func fail(why any) {
 }
 
 func allCases(rules, policy string) ([]benchCase, error) {
-	cases := []benchCase{betweenWork(), rateAllow(), gobreakerExecute(), composed()}
+	cases := []benchCase{betweenWork(), rateAllow(), gobreakerExecute(), dropIn(), composed()}
 	cases = append(cases, failsafeCases()...)
 	cases = append(cases, prometheusCases()...)
 	tidegates := func() ([]benchCase, error) { return tidegateCases(rules, policy) }

@@ -17,6 +17,7 @@
 #ifndef TIDEGATE_HPP
 #define TIDEGATE_HPP
 
+#include <tidegate/breaker.hpp>
 #include <tidegate/call.hpp>
 #include <tidegate/classify.hpp>
 #include <tidegate/config.hpp>

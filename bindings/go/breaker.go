@@ -1,6 +1,9 @@
 package tidegate
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // BreakerReason is why a guard's breaker changed.
 type BreakerReason uint32
@@ -49,14 +52,24 @@ func (g *Guard) SetBreaker(state BreakerState) error {
 	return check("set breaker", libGuardSetBreaker(g.handle, uint32(state)))
 }
 
-// OnBreakerChange calls hear at every change that a call of this process makes
-// to the guard's breaker, on the goroutine of that call, until stop is called.
-// hear may use the guard. Those changes that other processes make show in the
-// metrics. A guard has at most 64 of them.
+// OnBreakerChange calls hear after every change that a call of this process
+// makes to the guard's breaker, until stop is called or the runtime closed. One
+// goroutine makes all these calls, in the order of the changes of each thread
+// (see [BreakerChange.Generation]), and may lag behind: hear may use the library,
+// but keeps others waiting. Those changes that other processes make show in
+// the metrics. A guard has at most 64 listeners.
 func (g *Guard) OnBreakerChange(hear func(BreakerChange)) (stop func(), err error) {
-	watch, err := libWatchBreaker(g.handle, hear)
+	var stopped atomic.Bool
+	watch, err := libWatchBreaker(g.handle, func(change BreakerChange) {
+		if !stopped.Load() {
+			hear(change)
+		}
+	})
 	if err != nil {
 		return func() {}, err
 	}
-	return sync.OnceFunc(func() { libUnwatchBreaker(g.handle, watch) }), nil
+	return sync.OnceFunc(func() {
+		stopped.Store(true)
+		libUnwatchBreaker(g.handle, watch)
+	}), nil
 }

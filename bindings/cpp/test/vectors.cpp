@@ -159,7 +159,7 @@ tg_str text_of(const std::string &text) { return {text.data(), text.size()}; }
 // Counted breakers have no wrapper: these use the C interface.
 // breaker <name> <max requests> <interval> <bucket period> <timeout> <expect>
 void counted(const fields &f) {
-  tg_breaker_options options = TG_BREAKER_OPTIONS_INIT;
+  auto options = tidegate::detail::sized<tg_breaker_options>();
   const tg_breaker *found = nullptr;
   options.max_requests = static_cast<std::uint32_t>(number(f, 2));
   options.interval_ns = number(f, 3), options.bucket_period_ns = number(f, 4), options.timeout_ns = number(f, 5);
@@ -190,7 +190,7 @@ void trip(const fields &f) {
 // counts <name> <state> <requests> <successes> <failures> <exclusions> <successes in a row> <failures in a row>
 void counts(const fields &f) {
   auto &of = now->counted[f[1]];
-  tg_breaker_counts is = TG_BREAKER_COUNTS_INIT;
+  auto is = tidegate::detail::sized<tg_breaker_counts>();
   CHECK(tg_breaker_counts_read(of.first, &is) == TG_OK);
   of.second = is.generation;
   expect("state", breakers[is.state % 7], f, 2);

@@ -17,8 +17,9 @@
 //!
 //! **Error.** Once those that are counting have ended, places and sums are exact: they hold the N calls with the highest
 //! positions, or all if there were fewer. While T threads are between their three operations, each of the sums differs
-//! by at most T from that of the N calls that took a position last. A process that dies in between
-//! leaves an error of one until the generation ends; [`LastCalls::recount`] tells the truth.
+//! by at most T from that of the N calls that took a position last; but a full window counts as full
+//! ([`LastCalls::sum`]). A process that dies in between leaves an error of one until the generation ends;
+//! [`LastCalls::recount`] tells the truth.
 //!
 //! **Widths.** The sums are kept modulo 2¹⁶ around a bias, so that up to 20 000 threads may be ahead or behind.
 
@@ -70,10 +71,25 @@ impl<'a, W: Word> LastCalls<'a, W> {
         }
     }
 
-    /// What the window holds of `generation`.
+    /// What the window holds of `generation`. Once so many calls of it have taken positions as there are places, it holds as
+    /// many, also while threads are between their operations or died there: no number of calls that a verdict needs is then
+    /// missed because of them.
     pub fn sum(&self, generation: u64) -> Sum {
         let sums = self.sums.get();
-        if generation_of(tag_of(sums)) == generation & 0x3FF { sum_of(sums) } else { Sum::default() }
+        let tag = tag_of(sums);
+        if generation_of(tag) != generation & 0x3FF {
+            return Sum::default();
+        }
+        let sum = sum_of(sums);
+        if self.is_full(tag) { Sum { calls: sum.calls.max(self.places.len() as u64), ..sum } } else { sum }
+    }
+
+    /// Whether the place that is to be replaced next holds a call of the lap before, so that all places had their turn.
+    fn is_full(&self, tag: u64) -> bool {
+        let (position, count) = (self.position.get(), self.places.len() as u64);
+        let lap_before = (position / count).wrapping_sub(1) & LAP_MASK;
+        let next = self.places.get((position % count) as usize).map_or(0, W::get);
+        next >> TAG_AT == tag && next & PRESENT != 0 && next >> 3 & LAP_MASK == lap_before
     }
 
     /// The same, counted anew from the places. **Cold.**
@@ -175,6 +191,25 @@ mod tests {
 
     fn closed(generation: u64) -> AtomicU64 {
         AtomicU64::new(state::word_of(generation))
+    }
+
+    /// A call that took its position and went no further.
+    #[test]
+    fn a_full_window_is_full_though_a_thread_died_half_way() {
+        let (words, breaker) =
+            ((0..6).map(|_| AtomicU64::new(0)).collect::<Vec<_>>(), AtomicU64::new(state::word_of(3)));
+        let window = LastCalls::new(&words).unwrap();
+        window.count(&breaker, 3, GOOD);
+        words[0].fetch_add(1, Relaxed);
+        (0..2).for_each(|_| _ = window.count(&breaker, 3, BAD));
+        assert_eq!(window.sum(3), Sum { calls: 4, bad: 2, slow: 0 }, "four have taken positions");
+        window.count(&breaker, 3, BAD);
+        window.count(&breaker, 3, BAD);
+        assert_eq!(window.sum(3), Sum { calls: 4, bad: 4, slow: 0 });
+        // One that put its call in and added nothing.
+        words[1].fetch_sub(1, Relaxed);
+        assert_eq!((window.sum(3).calls, window.recount(3).calls), (4, 4));
+        assert_eq!(window.sum(4), Sum::default());
     }
 
     #[test]
