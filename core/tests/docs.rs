@@ -90,15 +90,41 @@ fn the_readme_names_every_page() {
     assert!(unnamed.is_empty(), "README.md names none of {unnamed:?}: see its table \"Where to look next\"");
 }
 
+/// Whether a link of a page, `file`, `file#heading` or `#heading`, has something to lead to.
+fn leads_somewhere(page: &Path, target: &str) -> bool {
+    let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+    let file = if file.is_empty() { page.to_path_buf() } else { page.parent().unwrap().join(file) };
+    if heading.is_empty() || file.extension().is_none_or(|end| end != "md") {
+        return file.exists();
+    }
+    let text = read_to_string(&file).unwrap_or_default();
+    text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading)
+}
+
+/// What a heading is linked by.
+fn anchor(line: &str) -> String {
+    let kept = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|sign| sign.is_alphanumeric() || "-_".contains(*sign)).collect()
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let page = root().join("docs/rules.md");
+    let leads =
+        ["segment.md", "rules.schema.json", "#values", "rules.md#values", "none.md", "#none", "segment.md#none"];
+    let found = leads.map(|target| leads_somewhere(&page, target));
+    assert_eq!(found, [true, true, true, true, false, false, false]);
+}
+
 /// Links between the pages lead somewhere.
 #[test]
 fn links_to_files_lead_somewhere() {
     let mut broken = Vec::new();
     for path in pages() {
         let page = prose(&read_to_string(&path).unwrap());
-        for target in page.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next()) {
-            let elsewhere = target.is_empty() || target.contains("://");
-            if !elsewhere && !path.parent().unwrap().join(target).exists() {
+        let targets = page.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            if !leads_somewhere(&path, target) {
                 broken.push(format!("{}: {target}", path.display()));
             }
         }
