@@ -2,6 +2,7 @@
 
 use crate::own::{Own, TABLE, reason};
 use std::fmt::Write;
+use tidegate_core::breaker::state::State;
 use tidegate_core::{Outcome, Stage};
 
 /// `docs/metrics.md` as Markdown: an introduction, and a table of the runtime's metrics and their labels' values.
@@ -29,7 +30,7 @@ fn label_values() -> String {
     );
     let stages = Stage::ALL.iter().map(|stage| format!("`{}`: `{}`", stage.name(), reason(*stage)));
     let _ = writeln!(text, "| `stage` and its `reason` | {} |", stages.collect::<Vec<_>>().join(", "));
-    text.push_str("| `state` | `closed`, `open`, `half_open` |\n");
+    let _ = writeln!(text, "| `state`, `to` | {} |", listed(State::ALL.iter().map(|state| state.name())));
     text.push_str("| `kind` | `guard`, `counter`, `gauge`, `histogram` |\n");
     text.push_str(
         "\nGuards beyond the segment's number share the guard `tidegate.overflow`, which is shown once it is used.\n",
