@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 
 WORKS = ["between_work", "clock_pair", "atomic_add", "counter", "counter_apart", "histogram", "histogram_apart", "guard",
-         "token_bucket", "breaker", "policy_call", "guard_policy"]
+         "token_bucket", "limiter_allow", "limiter_wait", "limiter_reserve", "breaker", "policy_call", "guard_policy"]
 THREADS = (1, 2)
 # A round goes through all measurements so often, and the fastest time of each counts: whatever else a machine or its host
 # does only ever takes time.

@@ -44,6 +44,7 @@ func allCases(rules, policy string) ([]benchCase, error) {
 	cases := []benchCase{betweenWork(), rateAllow(), gobreakerExecute(), dropIn(), composed()}
 	cases = append(cases, failsafeCases()...)
 	cases = append(cases, prometheusCases()...)
+	cases = append(cases, limiterCases()...)
 	tidegates := func() ([]benchCase, error) { return tidegateCases(rules, policy) }
 	for _, more := range []func() ([]benchCase, error){tidegates, sentinelCases, otelCases} {
 		found, err := more()

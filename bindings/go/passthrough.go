@@ -5,6 +5,7 @@ package tidegate
 import (
 	"sync/atomic"
 
+	"github.com/tidegate/tidegate/bindings/go/internal/bucket"
 	"github.com/tidegate/tidegate/bindings/go/internal/counted"
 )
 
@@ -57,6 +58,14 @@ func libGaugeValue(uintptr) (float64, Status)                 { return 0, status
 func libHistogramRecord(uintptr, float64) Status              { return statusOK }
 func libHistogramRecordAll(uintptr, []float64) Status         { return statusOK }
 func libHistogramQuantile(uintptr, float64) (float64, Status) { return 0, statusUnavailable }
+
+func libLimiterResolve(uintptr, string, *LimiterOptions) (uintptr, error) { return 0, nil }
+func libLimiterTake(uintptr, uint64, uint64) (uint64, Status)             { return 0, statusOK }
+func libLimiterReserve(uintptr, uint64, uint64, uint64) (uint64, Status)  { return 0, statusOK }
+func libLimiterTokens(uintptr, uint64) (float64, Status)                  { return 0, statusUnavailable }
+func libLimiterSet(uintptr, *LimiterOptions, uint64) error                { return nil }
+func libLimiterRetire(uintptr) Status                                     { return statusOK }
+func libLimiterLocate(uintptr) (*bucket.Place, Status)                    { return nil, statusUnavailable }
 
 func libPolicyLoad(uintptr, string, []byte, PolicyOptions) error { return unavailable("load policy") }
 func libPolicyCheck(uintptr, []byte, PolicyOptions) error        { return unavailable("check policy") }
