@@ -43,9 +43,22 @@ func WithCost(units uint64) CallOption { return CallOption{kind: callCost, numbe
 // WithKey is what limits by key look at, such as a tenant's name.
 func WithKey(key string) CallOption { return CallOption{kind: callKey, text: key} }
 
-// WithCriticality says how much the call matters.
-func WithCriticality(c Criticality) CallOption {
-	return CallOption{kind: callCriticality, number: uint64(c)}
+// The levels within a criticality.
+const (
+	minLevel = 0
+	maxLevel = 99
+)
+
+// WithCriticality says how much the call matters: where a concurrency limit
+// sheds by criticality, the least critical calls are refused first. A level
+// from 0 to 99 says how much it matters among those of its criticality; without
+// one it is 99, and what is beyond counts as the nearest.
+func WithCriticality(c Criticality, level ...int) CallOption {
+	number := uint64(c)
+	if len(level) > 0 {
+		number |= uint64(min(max(level[0], minLevel), maxLevel)+1) << 32
+	}
+	return CallOption{kind: callCriticality, number: number}
 }
 
 // WithAttribute gives policies a fact about the call. Names are few and fixed,

@@ -26,7 +26,7 @@ typedef struct tgo_entry {
 
 typedef struct tgo_call {
 	uint64_t cost, timeout, deadline, context;
-	uint32_t criticality, key_len, attributes, reserved;
+	uint32_t criticality, key_len, attributes, level;
 	uint32_t ids[16], lens[16];
 } tgo_call;
 
@@ -65,6 +65,7 @@ static void tgo_enter_call(tgo_entry *e, const tgo_call *c, const char *data) {
 	if (c->context != 0 && tg_clock_now((const tg_runtime *)e->runtime, &e->now) == TG_OK)
 		e->caller = tgo_earlier(e->now + c->context, c->deadline);
 	call.criticality = c->criticality;
+	if (c->level != 0) call.has_level = 1, call.level = c->level - 1;
 	call.cost = c->cost;
 	call.timeout_ns = c->timeout;
 	call.deadline_ns = e->caller;

@@ -29,7 +29,7 @@ type callSpec struct {
 	criticality uint32
 	keyLen      uint32
 	attributes  uint32
-	reserved    uint32
+	level       uint32 // and 1; 0: none is said
 	ids         [maxAttributes]uint32
 	lens        [maxAttributes]uint32
 }
@@ -75,7 +75,7 @@ func (spec *callSpec) scalars(opts []CallOption) (key string) {
 		case callCost:
 			spec.cost = opts[i].number
 		case callCriticality:
-			spec.criticality = uint32(opts[i].number)
+			spec.criticality, spec.level = uint32(opts[i].number), uint32(opts[i].number>>32)
 		case callTimeLimit:
 			spec.timeout = opts[i].number
 		case callKey:

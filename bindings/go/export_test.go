@@ -9,3 +9,6 @@ func Waiting[K comparable, V any](c *Collapse[K, V], key K) int {
 	}
 	return 0
 }
+
+// Sampling says whether a goroutine samples the load for the runtime.
+func Sampling(rt *Runtime) bool { return rt.closing.sampling.Load() }

@@ -17,6 +17,7 @@ type config struct {
 	maxGuards    uint32
 	virtual      bool
 	virtualStart uint64
+	unsampled    bool
 	failClosed   bool
 	classify     Classifier
 	defaults     []CallOption

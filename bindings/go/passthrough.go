@@ -41,6 +41,9 @@ func libBreakerWords(uintptr, string, counted.Rule) ([]atomic.Uint64, error) {
 	return nil, unavailable("resolve breaker")
 }
 func libUnwatchBreaker(uintptr, uint64)             {}
+func libSystemSample(uintptr) error                 { return unavailable("sample system") }
+func libSystemSet(uintptr, float64, float64) Status { return statusUnavailable }
+func libSystemWanted(uintptr) (bool, Status)        { return false, statusUnavailable }
 func libEnter(*entry) Status                        { return statusOK }
 func libEnterCall(*entry, *callSpec, []byte) Status { return statusOK }
 func libExit(*entry, Outcome) Status                { return statusOK }

@@ -41,6 +41,9 @@ func (rt *Runtime) ApplyRules(document []byte) error {
 	err := rt.attempt("rules", func(handle uintptr) error {
 		return libRulesApply(handle, document)
 	})
+	if err == nil {
+		rt.closing.sampleWhileWanted()
+	}
 	if !errors.Is(err, ErrInvalid) {
 		return err
 	}

@@ -31,8 +31,11 @@ type Runtime struct {
 // close a runtime that was dropped, without keeping it alive.
 type closing struct {
 	sync.RWMutex
-	handle uintptr
-	closed bool
+	handle    uintptr
+	closed    bool
+	ended     chan struct{}
+	sampling  atomic.Bool // a goroutine samples the load
+	unsampled bool        // none shall
 }
 
 // Open makes a runtime, or attaches to the one that [WithName] names. Errors
@@ -51,12 +54,13 @@ func Open(opts ...Option) (*Runtime, error) {
 		return nil, err
 	}
 	rt := &Runtime{
-		handle: handle, closing: &closing{handle: handle},
+		handle: handle, closing: &closing{handle: handle, ended: make(chan struct{}), unsampled: config.unsampled || config.virtual},
 		failClosed: config.failClosed, classify: config.classify, defaults: config.defaults,
 	}
 	rt.clock.rt, rt.clock.virtual = rt, config.virtual
 	rt.plain = len(config.defaults) == 0 && !config.virtual
 	runtime.AddCleanup(rt, func(c *closing) { c.close() }, rt.closing)
+	rt.closing.sampleWhileWanted() // for a segment that has rules already
 	return rt, nil
 }
 
@@ -79,17 +83,22 @@ func (c *closing) close() Status {
 		return statusOK
 	}
 	c.closed = true
+	close(c.ended)
 	return libClose(c.handle)
 }
 
 // use runs a cold call on the handle; never during or after Close.
 func (rt *Runtime) use(call func(handle uintptr) Status) Status {
-	rt.closing.RLock()
-	defer rt.closing.RUnlock()
-	if rt.closing.closed {
+	return rt.closing.use(call)
+}
+
+func (c *closing) use(call func(handle uintptr) Status) Status {
+	c.RLock()
+	defer c.RUnlock()
+	if c.closed {
 		return ErrClosed
 	}
-	return call(rt.handle)
+	return call(c.handle)
 }
 
 // attempt is use for calls that say more than a status.

@@ -64,6 +64,12 @@ type vectorStep struct {
 	Ending       string            `json:"ending"`
 	Counts       []uint32          `json:"counts"`
 	Expect       json.RawMessage   `json:"expect"` // a status's name, or a quantile
+
+	Criticality    string            `json:"criticality"`
+	Level          *int              `json:"level"`
+	CPU            float64           `json:"cpu"`
+	Memory         float64           `json:"memory"`
+	ShadowRejected map[string]uint64 `json:"shadow_rejected"`
 }
 
 func TestVectors(t *testing.T) {
@@ -134,6 +140,7 @@ func (r *vectorRun) step(s vectorStep) {
 	ops := map[string]func(vectorStep){
 		"enter": r.enter, "exit": r.exit, "rules": r.rules, "stats": r.stats,
 		"record": r.record, "quantile": r.quantile, "count": r.count, "set_breaker": r.setBreaker,
+		"load":    r.load,
 		"breaker": r.counted, "ask": r.ask, "end": r.end, "trip": r.trip, "counts": r.counts,
 	}
 	op, ok := ops[s.Op]
@@ -153,6 +160,7 @@ func (r *vectorRun) enter(s vectorStep) {
 	if s.Cost != 0 {
 		opts = append(opts, WithCost(s.Cost))
 	}
+	opts = append(opts, criticalityOf(s)...)
 	p := &Permit{state: permitHeld}
 	status := r.guard(s.Guard).admit(r.Context(), p, 0, append(opts, WithKey(s.Key)))
 	r.status(statusError(status), s.Expect)
@@ -164,6 +172,16 @@ func (r *vectorRun) enter(s vectorStep) {
 		r.permits[s.As] = p
 	}
 }
+
+func criticalityOf(s vectorStep) []CallOption {
+	c := map[string]Criticality{"critical": Critical, "sheddable": Sheddable}[s.Criticality]
+	if s.Level != nil {
+		return []CallOption{WithCriticality(c, *s.Level)}
+	}
+	return []CallOption{WithCriticality(c)}
+}
+
+func (r *vectorRun) load(s vectorStep) { r.status(r.rt.SetSystemLoad(s.CPU, s.Memory), s.Expect) }
 
 func (r *vectorRun) exit(s vectorStep) {
 	permit, ok := r.permits[s.Permit]
@@ -189,6 +207,13 @@ func (r *vectorRun) stats(s vectorStep) {
 	}
 	r.equal("inflight", got.InFlight, s.InFlight)
 	r.equal("limit", got.Limit, s.Limit)
+	for name, want := range s.ShadowRejected {
+		stage := StageNone
+		for stage.String() != name {
+			stage++
+		}
+		r.equal("shadow rejected "+name, got.ShadowRejected[stage], &want)
+	}
 	for name, want := range s.Calls {
 		outcome := 0
 		for outcomeNames[outcome] != name {

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::limiter::{Algorithm, Limiter, Options as LimiterOptions};
 use tidegate_core::metrics::instrument::{Counter, Description, Gauge, Histogram};
-use tidegate_core::{Call, Options, Outcome, Permit, Runtime};
+use tidegate_core::system::gate::Load;
+use tidegate_core::{Call, Criticality, Options, Outcome, Permit, Runtime};
 
 struct Counting;
 
@@ -41,11 +42,12 @@ const RULES: &str = r#"{"version":1,"guards":{
     "refusing":{"rate":[{"limit":1,"per":"24h","burst":1}]},
     "failing":{"breaker":{"consecutive_failures":2,"open_for":"24h"}},
     "by-key":{"rate":[{"limit":1,"per":"24h","burst":1,"key":"tenant","overrides":{"a":{"limit":5}},"deny":["b"]}]},
-    "shadow":{"rate":[{"limit":1,"per":"24h","burst":1,"mode":"shadow"}],"concurrency":{"max":1,"mode":"shadow"}}}}"#;
+    "shadow":{"rate":[{"limit":1,"per":"24h","burst":1,"mode":"shadow"}],"concurrency":{"max":1,"mode":"shadow"}},
+    "adaptive":{"concurrency":{"algorithm":"gradient2","initial":1},"system":{"cpu":0.5}}}}"#;
 
 #[derive(Clone, Copy)]
 struct Handles {
-    guards: [&'static Guard; 5],
+    guards: [&'static Guard; 6],
     counter: &'static Counter,
     gauge: &'static Gauge,
     histogram: &'static Histogram,
@@ -54,9 +56,11 @@ struct Handles {
 
 fn resolve(runtime: &Runtime) -> Handles {
     rules(runtime, RULES);
+    runtime.set_load(Load { cpu: 900, memory: 100 }).unwrap();
     let what = |name| Description { name, ..Description::default() };
     Handles {
-        guards: ["busy", "refusing", "failing", "by-key", "shadow"].map(|name| runtime.guard(name).unwrap()),
+        guards: ["busy", "refusing", "failing", "by-key", "shadow", "adaptive"]
+            .map(|name| runtime.guard(name).unwrap()),
         counter: runtime.counter(&what("c")).unwrap(),
         gauge: runtime.gauge(&what("g")).unwrap(),
         histogram: runtime.histogram(&what("h")).unwrap(),
@@ -76,7 +80,14 @@ fn limiters(runtime: &Runtime) -> [&'static Limiter; 4] {
 fn everything(handles: &Handles) {
     for guard in handles.guards {
         let mut permit = Permit::default();
-        let call = Call { cost: 1, key: b"tenant", timeout_ns: 1_000_000_000, ..Call::default() };
+        let call = Call {
+            cost: 1,
+            key: b"tenant",
+            timeout_ns: 1_000_000_000,
+            criticality: Criticality::Sheddable,
+            level: 3,
+            ..Call::default()
+        };
         if guard.enter(&call, &mut permit).is_ok() {
             let _ = permit.exit(Outcome::Failure);
         }
