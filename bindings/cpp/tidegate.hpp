@@ -24,6 +24,7 @@
 #include <tidegate/error.hpp>
 #include <tidegate/guard.hpp>
 #include <tidegate/instrument.hpp>
+#include <tidegate/limiter.hpp>
 #include <tidegate/permit.hpp>
 #include <tidegate/policy.hpp>
 #include <tidegate/result.hpp>

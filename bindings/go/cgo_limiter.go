@@ -33,6 +33,15 @@ static tg_status tgo_limiter_reserve(uintptr_t limiter, uint64_t cost, uint64_t 
 	return status;
 }
 
+static tg_status tgo_limiter_reservation(uintptr_t limiter, uint64_t cost, uint64_t at, uint64_t longest,
+                                         tg_reservation *reservation) {
+	return tg_limiter_reserve((const tg_limiter *)limiter, cost, at, longest, reservation);
+}
+
+static tg_status tgo_limiter_cancel(uintptr_t limiter, tg_reservation *reservation, uint64_t at) {
+	return tg_limiter_cancel((const tg_limiter *)limiter, reservation, at);
+}
+
 static tg_status tgo_limiter_tokens(uintptr_t limiter, uint64_t at, double *out) {
 	return tg_limiter_tokens((const tg_limiter *)limiter, at, out);
 }
@@ -82,6 +91,21 @@ func libLimiterReserve(limiter uintptr, cost, at, longest uint64) (uint64, Statu
 	var wait C.uint64_t
 	status := C.tgo_limiter_reserve(C.uintptr_t(limiter), C.uint64_t(cost), C.uint64_t(at), C.uint64_t(longest), &wait)
 	return uint64(wait), Status(status)
+}
+
+// reservation is what a limiter reserved.
+type reservation struct{ raw C.tg_reservation }
+
+func (r *reservation) wait() uint64 { return uint64(r.raw.wait_ns) }
+
+func libLimiterReservation(limiter uintptr, cost, at, longest uint64) (*reservation, Status) {
+	made := &reservation{}
+	status := C.tgo_limiter_reservation(C.uintptr_t(limiter), C.uint64_t(cost), C.uint64_t(at), C.uint64_t(longest), &made.raw)
+	return made, Status(status)
+}
+
+func libLimiterCancel(limiter uintptr, made *reservation, at uint64) Status {
+	return Status(C.tgo_limiter_cancel(C.uintptr_t(limiter), &made.raw, C.uint64_t(at)))
 }
 
 func libLimiterTokens(limiter uintptr, at uint64) (float64, Status) {

@@ -67,6 +67,35 @@ func (l *Limiter) Take(n uint64) (wait time.Duration, err error) {
 	return saturate(ns), check("take", status)
 }
 
+// Reservation is what a [Limiter] reserved. It is used by one goroutine at a time.
+type Reservation struct {
+	limiter *Limiter
+	made    *reservation
+}
+
+// Reserve takes n with a wait of at most longest ([NeverRetry]: any), whatever the options say; the
+// caller waits for [Reservation.Wait] before it acts, or cancels. Errors are those of Take.
+func (l *Limiter) Reserve(n uint64, longest time.Duration) (*Reservation, error) {
+	most := nanoseconds(longest)
+	if longest == NeverRetry {
+		most = math.MaxUint64
+	}
+	made, status := libLimiterReservation(l.handle, n, 0, most)
+	if status != statusOK {
+		return nil, check("reserve", status)
+	}
+	return &Reservation{l, made}, nil
+}
+
+// Wait is how long to wait, from Reserve on, before acting.
+func (r *Reservation) Wait() time.Duration { return saturate(r.made.wait()) }
+
+// Cancel gives back what was reserved and will not be used, as far as nobody counts on it. A second
+// time is [ErrNotHeld].
+func (r *Reservation) Cancel() error {
+	return check("cancel", libLimiterCancel(r.limiter.handle, r.made, 0))
+}
+
 // Tokens is what could be taken: of a token bucket exactly, and negative in debt; of the
 // others the largest whole number.
 func (l *Limiter) Tokens() (float64, error) {

@@ -65,10 +65,19 @@ func libHistogramQuantile(uintptr, float64) (float64, Status) { return 0, status
 func libLimiterResolve(uintptr, string, *LimiterOptions) (uintptr, error) { return 0, nil }
 func libLimiterTake(uintptr, uint64, uint64) (uint64, Status)             { return 0, statusOK }
 func libLimiterReserve(uintptr, uint64, uint64, uint64) (uint64, Status)  { return 0, statusOK }
-func libLimiterTokens(uintptr, uint64) (float64, Status)                  { return 0, statusUnavailable }
-func libLimiterSet(uintptr, *LimiterOptions, uint64) error                { return nil }
-func libLimiterRetire(uintptr) Status                                     { return statusOK }
-func libLimiterLocate(uintptr) (*bucket.Place, Status)                    { return nil, statusUnavailable }
+
+type reservation struct{}
+
+func (*reservation) wait() uint64 { return 0 }
+func libLimiterReservation(uintptr, uint64, uint64, uint64) (*reservation, Status) {
+	return &reservation{}, statusOK
+}
+func libLimiterCancel(uintptr, *reservation, uint64) Status { return statusOK }
+
+func libLimiterTokens(uintptr, uint64) (float64, Status)   { return 0, statusUnavailable }
+func libLimiterSet(uintptr, *LimiterOptions, uint64) error { return nil }
+func libLimiterRetire(uintptr) Status                      { return statusOK }
+func libLimiterLocate(uintptr) (*bucket.Place, Status)     { return nil, statusUnavailable }
 
 func libPolicyLoad(uintptr, string, []byte, PolicyOptions) error { return unavailable("load policy") }
 func libPolicyCheck(uintptr, []byte, PolicyOptions) error        { return unavailable("check policy") }

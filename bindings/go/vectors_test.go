@@ -55,6 +55,17 @@ type vectorStep struct {
 	Value        *uint64           `json:"value"`
 	State        string            `json:"state"`
 	WaitNS       *uint64           `json:"wait_ns"`
+	Limiter      string            `json:"limiter"`
+	Reservation  string            `json:"reservation"`
+	Algorithm    string            `json:"algorithm"`
+	Rate         float64           `json:"rate"`
+	PerNS        uint64            `json:"per_ns"`
+	Burst        *uint64           `json:"burst"`
+	MaxWaitNS    *uint64           `json:"max_wait_ns"`
+	Buckets      uint32            `json:"buckets"`
+	WarmUpNS     uint64            `json:"warm_up_ns"`
+	ColdFactor   float64           `json:"cold_factor"`
+	Tokens       float64           `json:"tokens"`
 	Name         string            `json:"name"`
 	MaxRequests  uint32            `json:"max_requests"`
 	IntervalNS   uint64            `json:"interval_ns"`
@@ -110,7 +121,7 @@ func runVector(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer rt.Close()
-	run := &vectorRun{T: t, rt: rt, permits: map[string]*Permit{}, breakers: map[string]*countedRun{},
+	run := &vectorRun{T: t, rt: rt, limiters: map[string]*vectorLimiter{}, reservations: map[string]*reservation{}, permits: map[string]*Permit{}, breakers: map[string]*countedRun{},
 		tickets: map[string]counted.Ticket{}}
 	if v.Rules != nil {
 		run.status(rt.ApplyRules(v.Rules), json.RawMessage(`"TG_OK"`))
@@ -131,6 +142,9 @@ type vectorRun struct {
 	breakers map[string]*countedRun
 	tickets  map[string]counted.Ticket
 	where    int
+
+	limiters     map[string]*vectorLimiter
+	reservations map[string]*reservation
 }
 
 func (r *vectorRun) step(s vectorStep) {
@@ -141,6 +155,8 @@ func (r *vectorRun) step(s vectorStep) {
 		"enter": r.enter, "exit": r.exit, "rules": r.rules, "stats": r.stats,
 		"record": r.record, "quantile": r.quantile, "count": r.count, "set_breaker": r.setBreaker,
 		"load":    r.load,
+		"limiter": r.limiter, "set_limiter": r.setLimiter, "take": r.take, "reserve": r.reserve,
+		"cancel": r.cancelReserved, "tokens": r.tokens,
 		"breaker": r.counted, "ask": r.ask, "end": r.end, "trip": r.trip, "counts": r.counts,
 	}
 	op, ok := ops[s.Op]

@@ -9,6 +9,7 @@ use tidegate_core::breaker::handle::CountedBreaker;
 use tidegate_core::breaker::transition::Forced;
 use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
+use tidegate_core::limiter::{self, Algorithm, Limiter, NotTaken, Reserved};
 use tidegate_core::metrics::instrument::Description;
 use tidegate_core::segment::SegmentOptions;
 use tidegate_core::system::gate::Load;
@@ -47,6 +48,7 @@ folders!(
     follow,
     guard,
     histogram,
+    limiter,
     pacing,
     rules,
     sliding_counter,
@@ -75,8 +77,14 @@ fn run_vector(path: &Path) -> Vec<String> {
     for guard in vector["guards"].as_array().unwrap() {
         runtime.guard(guard.as_str().unwrap()).unwrap();
     }
-    let mut run =
-        Run { runtime, permits: HashMap::new(), breakers: HashMap::new(), tickets: HashMap::new(), faults: Vec::new() };
+    let mut run = Run {
+        runtime,
+        reserved: HashMap::new(),
+        permits: HashMap::new(),
+        breakers: HashMap::new(),
+        tickets: HashMap::new(),
+        faults: Vec::new(),
+    };
     for (number, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
         let before = run.faults.len();
         run.step(step);
@@ -87,6 +95,7 @@ fn run_vector(path: &Path) -> Vec<String> {
 }
 
 struct Run {
+    reserved: HashMap<String, Reserved>,
     runtime: Runtime,
     permits: HashMap<String, Permit>,
     breakers: HashMap<String, (&'static CountedBreaker, u64)>,
@@ -110,6 +119,11 @@ impl Run {
             "set_breaker" => self.set_breaker(step),
             "breaker" => self.counted(step),
             "ask" => self.ask(step),
+            "limiter" | "set_limiter" => self.limiter(step),
+            "take" => self.take(step),
+            "reserve" => self.reserve(step),
+            "cancel" => self.cancel(step),
+            "tokens" => self.tokens(step),
             "end" => self.end(step),
             "trip" => self.trip(step),
             "counts" => self.counts(step),
@@ -191,6 +205,69 @@ impl Run {
     fn load(&mut self, step: &Value) {
         let permille = |name: &str| (step[name].as_f64().unwrap_or(0.0) * 1000.0).round() as u32;
         self.runtime.set_load(Load { cpu: permille("cpu"), memory: permille("memory") }).unwrap();
+    }
+
+    /// Finds or makes a limiter, or gives it other options.
+    fn limiter(&mut self, step: &Value) {
+        let number = |field| number(step, field).unwrap_or(0);
+        let real = |field: &str| step.get(field).map_or(0.0, |value| value.as_f64().unwrap());
+        let names = ["token_bucket", "pacing", "fixed_window", "sliding_counter", "sliding_window", "warm_up"];
+        let algorithm = step.get("algorithm").map_or("token_bucket", |name| name.as_str().unwrap());
+        let options = limiter::Options {
+            algorithm: Algorithm::ALL[names.iter().position(|name| *name == algorithm).unwrap()],
+            limit: real("rate"),
+            per_ns: number("per_ns"),
+            burst: step.get("burst").map(|burst| burst.as_u64().unwrap()),
+            max_wait_ns: number("max_wait_ns"),
+            buckets: number("buckets") as u32,
+            warm_up_ns: number("warm_up_ns"),
+            cold_factor: real("cold_factor"),
+        };
+        let name = text(step, "limiter");
+        let made = match text(step, "op") {
+            "limiter" => self.runtime.limiter(name, Some(&options)).map(drop),
+            _ => self.limiter_of(step).set(&options, 0),
+        };
+        self.expect_status(step, made.map_or_else(|error| status_of(error.kind), |()| "TG_OK".into()));
+    }
+
+    fn limiter_of(&self, step: &Value) -> &'static Limiter {
+        self.runtime.limiter(text(step, "limiter"), None).unwrap()
+    }
+
+    fn take(&mut self, step: &Value) {
+        let taken = self.limiter_of(step).take(number(step, "cost").unwrap_or(1), 0);
+        self.expect_taken(step, taken);
+    }
+
+    fn expect_taken(&mut self, step: &Value, taken: Result<u64, NotTaken>) {
+        let (status, ns) = match taken {
+            Ok(wait) => ("TG_OK".to_owned(), wait),
+            Err(NotTaken::Refused(after)) => ("TG_REFUSED_RATE".to_owned(), after),
+            Err(NotTaken::Failed(kind)) => (status_of(kind), 0),
+        };
+        self.expect_status(step, status);
+        self.expect("wait", ns, number(step, "wait_ns"));
+    }
+
+    fn reserve(&mut self, step: &Value) {
+        let most = number(step, "max_wait_ns").unwrap_or(u64::MAX);
+        let reserved = self.limiter_of(step).reserve(number(step, "cost").unwrap_or(1), 0, most);
+        self.expect_taken(step, reserved.map(|reserved| reserved.wait_ns));
+        self.reserved.insert(text(step, "as").to_owned(), reserved.unwrap_or_default());
+    }
+
+    fn cancel(&mut self, step: &Value) {
+        let limiter = self.limiter_of(step);
+        let cancelled = limiter.cancel(self.reserved.get_mut(text(step, "reservation")).unwrap(), 0);
+        self.expect_status(step, cancelled.map_or_else(status_of, |()| "TG_OK".into()));
+    }
+
+    fn tokens(&mut self, step: &Value) {
+        let (got, want) = (self.limiter_of(step).tokens(0).unwrap(), step["tokens"].as_f64().unwrap());
+        if (got - want).abs() > 1e-6 {
+            self.faults.push(format!("tokens are {got}, want {want}"));
+        }
     }
 
     fn set_breaker(&mut self, step: &Value) {

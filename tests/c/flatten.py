@@ -14,7 +14,8 @@ FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "tim
           "rules", "breaker", "inflight", "limit", "calls", "histogram", "values", "q", "rel", "counter", "labels",
           "n", "value", "expect", "state", "name", "max_requests", "interval_ns",
           "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns",
-          "criticality", "level", "cpu", "memory", "shadow_rejected"}
+          "limiter", "reservation", "algorithm", "rate", "per_ns", "burst", "max_wait_ns", "buckets", "warm_up_ns",
+          "cold_factor", "tokens", "criticality", "level", "cpu", "memory", "shadow_rejected"}
 
 
 def line(*fields):
@@ -53,7 +54,19 @@ def record(s):
         line("record", s["histogram"], *s["values"][start:start + MOST_VALUES])
 
 
+def limiter(s):
+    line(s["op"], s["limiter"], s.get("algorithm"), s.get("rate"), s.get("per_ns"), s.get("burst"), s.get("max_wait_ns"),
+         s.get("warm_up_ns"), s.get("cold_factor"), s.get("buckets"), s.get("expect"))
+
+
 OPS = {
+    "limiter": limiter,
+    "set_limiter": limiter,
+    "take": lambda s: line("take", s["limiter"], s.get("cost", 1), s.get("expect"), s.get("wait_ns")),
+    "reserve": lambda s: line("reserve", s["limiter"], s["as"], s.get("cost", 1), s.get("max_wait_ns"), s.get("expect"),
+                              s.get("wait_ns")),
+    "cancel": lambda s: line("cancel", s["limiter"], s["reservation"], s.get("expect")),
+    "tokens": lambda s: line("tokens", s["limiter"], s["tokens"]),
     "enter": enter,
     "exit": lambda s: line("exit", s["permit"], s["outcome"], s.get("expect")),
     "rules": lambda s: line("rules", compact(s["rules"]), s.get("expect")),

@@ -240,12 +240,89 @@ static void op_count(void) {
   expect_number("counter", value, 3);
 }
 
+static tg_limiter_options limiter_options(void) {
+  static const char *const names[] = { "token_bucket", "pacing", "fixed_window", "sliding_counter", "sliding_window", "warm_up" };
+  tg_limiter_options options = TG_LIMITER_OPTIONS_INIT;
+  while (has(2) && strcmp(names[options.algorithm], fields[2]) != 0) options.algorithm++;
+  options.limit = has(3) ? real(3) : 0;
+  options.per_ns = number(4);
+  options.burst = has(5) && number(5) == 0 ? TG_LIMITER_NO_BURST : number(5);
+  options.max_wait_ns = number(6);
+  options.warm_up_ns = number(7);
+  options.cold_factor = has(8) ? real(8) : 0;
+  options.buckets = number(9);
+  return options;
+}
+
+static const tg_limiter *limiter_named(const char *name) {
+  const tg_limiter *limiter = NULL;
+  REQUIRE(tg_limiter_resolve(rt, str(name), NULL, &limiter, NULL) == TG_OK);
+  return limiter;
+}
+
+/* limiter <name> <algorithm> <rate> <per> <burst> <max wait> <warm up> <cold factor> <buckets> <expect> */
+static void op_limiter(void) {
+  const tg_limiter *limiter = NULL;
+  const tg_limiter_options options = limiter_options();
+  expect_status(tg_limiter_resolve(rt, text(1), &options, &limiter, NULL), 10);
+}
+
+/* set_limiter, the same */
+static void op_set_limiter(void) {
+  const tg_limiter_options options = limiter_options();
+  expect_status(tg_limiter_set(limiter_named(fields[1]), &options, 0, NULL), 10);
+}
+
+/* take <limiter> <cost> <expect> <wait> */
+static void op_take(void) {
+  uint64_t ns = 0;
+  expect_status(tg_limiter_take(limiter_named(fields[1]), number(2), 0, &ns), 3);
+  expect_number("wait", ns, 4);
+}
+
+typedef struct named_reservation { char name[64]; tg_reservation reservation; } named_reservation;
+static named_reservation reservations[MOST_PERMITS];
+static int reservation_count;
+
+static tg_reservation *reservation_named(const char *name) {
+  for (int i = 0; i < reservation_count; i++)
+    if (strcmp(reservations[i].name, name) == 0) return &reservations[i].reservation;
+  REQUIRE(reservation_count < MOST_PERMITS);
+  snprintf(reservations[reservation_count].name, sizeof reservations->name, "%s", name);
+  return &reservations[reservation_count++].reservation;
+}
+
+/* reserve <limiter> <as> <cost> <max wait> <expect> <wait> */
+static void op_reserve(void) {
+  tg_reservation *reservation = reservation_named(fields[2]);
+  const uint64_t most = has(4) ? number(4) : TG_LIMITER_FOREVER;
+  expect_status(tg_limiter_reserve(limiter_named(fields[1]), number(3), 0, most, reservation), 5);
+  expect_number("wait", reservation->wait_ns, 6);
+}
+
+/* cancel <limiter> <reservation> <expect> */
+static void op_cancel(void) {
+  expect_status(tg_limiter_cancel(limiter_named(fields[1]), reservation_named(fields[2]), 0), 3);
+}
+
+/* tokens <limiter> <tokens> */
+static void op_tokens(void) {
+  double got = -1e300;
+  CHECK_STATUS(tg_limiter_tokens(limiter_named(fields[1]), 0, &got), TG_OK);
+  double off = got > real(2) ? got - real(2) : real(2) - got;
+  char is[64];
+  snprintf(is, sizeof is, "%.9g", got);
+  if (!(off <= 1e-6)) fault("tokens", is, fields[2]);
+}
+
 static void op_step(void) { snprintf(step, sizeof step, "%s", fields[1]); }
 
 static const struct { const char *name; void (*run)(void); } ops[] = {
   { "open", op_open },   { "end", op_end },     { "step", op_step },     { "guard", op_guard },       { "at", op_at },
   { "rules", op_rules }, { "enter", op_enter }, { "exit", op_exit },     { "stats", op_stats },       { "record", op_record },
   { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
+  { "limiter", op_limiter }, { "set_limiter", op_set_limiter }, { "take", op_take }, { "reserve", op_reserve },
+  { "cancel", op_cancel }, { "tokens", op_tokens },
   { "breaker", op_breaker }, { "ask", op_ask }, { "ended", op_ended }, { "trip", op_trip }, { "counts", op_counts },
   { "matters", op_matters }, { "shadow_rejected", op_shadow_rejected }, { "load", op_load },
 };

@@ -208,11 +208,58 @@ fields split(const std::string &line) {
   return found;
 }
 
+tidegate::limiter_options limiter_options_of(const fields &f) {
+  static const char *const names[] = {"token_bucket", "pacing", "fixed_window", "sliding_counter", "sliding_window", "warm_up"};
+  tidegate::limiter_options with;
+  for (std::uint32_t i = 0; i < 6; i++)
+    if (has(f, 2) && f[2] == names[i]) with.algorithm = static_cast<tidegate::limiter_algorithm>(i);
+  with.limit = has(f, 3) ? real(f, 3) : 0;
+  if (has(f, 4)) with.per = ns_of(f, 4);
+  if (has(f, 5)) with.burst = number(f, 5);
+  with.max_wait = ns_of(f, 6);
+  with.warm_up = ns_of(f, 7);
+  with.cold_factor = has(f, 8) ? real(f, 8) : 0;
+  with.buckets = static_cast<std::uint32_t>(number(f, 9));
+  return with;
+}
+
+std::map<std::string, tidegate::reservation> reservations;
+
+// limiter <name> <algorithm> <rate> <per> <burst> <max wait> <warm up> <cold factor> <buckets> <expect>
+void limiter(const fields &f) { expect(now->rt.limiter(f[1], limiter_options_of(f)).status(), f, 10); }
+// set_limiter, the same
+void set_limiter(const fields &f) { expect(now->rt.limiter(f[1])->set(limiter_options_of(f)).status(), f, 10); }
+
+// take <limiter> <cost> <expect> <wait>
+void take(const fields &f) {
+  const auto taken = now->rt.limiter(f[1])->take(number(f, 2));
+  expect(taken.status(), f, 3);
+  expect("wait", in_c(taken ? *taken : taken.error().retry_after), f, 4);
+}
+
+// reserve <limiter> <as> <cost> <max wait> <expect> <wait>
+void reserve(const fields &f) {
+  auto made = now->rt.limiter(f[1])->reserve(number(f, 3), has(f, 4) ? ns_of(f, 4) : tidegate::never);
+  expect(made.status(), f, 5);
+  expect("wait", in_c(made ? made->wait() : made.error().retry_after), f, 6);
+  reservations[f[2]] = made ? *made : tidegate::reservation();
+}
+
+// cancel <limiter> <reservation> <expect>
+void cancel(const fields &f) { expect(now->rt.limiter(f[1])->cancel(reservations[f[2]]), f, 3); }
+
+// tokens <limiter> <tokens>
+void tokens(const fields &f) {
+  const double got = now->rt.limiter(f[1])->tokens().value();
+  if (!(std::abs(got - real(f, 2)) <= 1e-6)) expect("tokens", std::to_string(got), f, 2);
+}
+
 inline int run_all(const char *program) {
   const std::map<std::string, void (*)(const fields &)> ops = {
       {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
       {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
       {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
+      {"limiter", limiter}, {"set_limiter", set_limiter}, {"take", take}, {"reserve", reserve}, {"cancel", cancel}, {"tokens", tokens},
       {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts},
       {"matters", matters}, {"shadow_rejected", shadow_rejected}, {"load", load}};
   for (std::string line; std::getline(std::cin, line);) {

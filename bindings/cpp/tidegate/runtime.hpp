@@ -4,6 +4,7 @@
 
 #include <tidegate/guard.hpp>
 #include <tidegate/instrument.hpp>
+#include <tidegate/limiter.hpp>
 #include <tidegate/policy.hpp>
 #include <tidegate/text.hpp>
 
@@ -118,6 +119,15 @@ class runtime {
   result<tidegate::histogram> histogram(const instrument &what) const {
     return resolved<tidegate::histogram, tg_histogram>(what, tg_histogram_resolve);
   }
+  // A limiter that stands alone: by name, shared by all who ask for it in every process on the segment (one that stands
+  // already keeps its options); without a name a new one of this process's own.
+  result<tidegate::limiter> limiter(std::string_view name, const limiter_options &with) const {
+    const tg_limiter_options raw = detail::raw(with);
+    return limited(name, &raw);
+  }
+  // One that stands already; status::not_found otherwise.
+  result<tidegate::limiter> limiter(std::string_view name) const { return limited(name, nullptr); }
+
   // All metrics, in the format that an HTTP Accept header asks for; Prometheus text where it is empty.
   result<page> metrics(std::string_view accept = {}) const {
     tg_error said = detail::sized<tg_error>();
@@ -196,6 +206,14 @@ class runtime {
 
  private:
   explicit runtime(std::shared_ptr<detail::environment> around) noexcept : around_(std::move(around)) {}
+
+  result<tidegate::limiter> limited(std::string_view name, const tg_limiter_options *with) const {
+    tg_error said = detail::sized<tg_error>();
+    const tg_limiter *found = nullptr;
+    const tg_status code = tg_limiter_resolve(handle(), detail::str(name), with, &found, &said);
+    if (code != TG_OK) return detail::told(code, said);
+    return tidegate::limiter(found);
+  }
 
   template <class Handle, class Raw, class Resolve>
   result<Handle> resolved(const instrument &what, Resolve resolve) const {
