@@ -32,6 +32,14 @@ TEST(clock) {
   CHECK_STATUS(tg_clock_advance(NULL, 1), TG_INVALID);
 }
 
+TEST(protection) {
+  uint32_t wanted;
+  CHECK_STATUS(tg_system_sample(NULL, NULL), TG_INVALID);
+  CHECK_STATUS(tg_system_set(NULL, 0, 0), TG_INVALID);
+  CHECK_STATUS(tg_system_wanted(NULL, &wanted), TG_INVALID);
+  CHECK_STATUS(tg_system_wanted(rt, NULL), TG_INVALID);
+}
+
 TEST(rules) {
   uint64_t version;
   tg_text *report = (tg_text *)(uintptr_t)64;
