@@ -25,7 +25,7 @@ pub struct CountedBreaker {
 
 /// Where one with a name lives.
 struct Home {
-    view: View,
+    view: &'static View,
     cell: *const Cell,
     found: Found,
 }
@@ -44,13 +44,14 @@ impl CountedBreaker {
 
     /// The one in a cell that was found, by the rule that stands there.
     pub(crate) fn leak(shared: &'static Shared, found: Found) -> Option<&'static CountedBreaker> {
-        let view: &'static View = Box::leak(Box::new(shared.segment().view()));
         let cell = shared.segment().at::<Cell>(found.at)?;
         let (at, count) = table_of(cell);
+        // Leaked as the handle is.
+        let view: &'static View = Box::leak(Box::new(shared.segment().view()));
         let (rule, words) = view.words(at, count)?.split_first_chunk::<RULE_WORDS>()?;
         let rule = read_rule(rule);
         let words = words.get(..rule.words())?;
-        let home = Some(Home { view: shared.segment().view(), cell, found });
+        let home = Some(Home { view, cell, found });
         Some(Box::leak(Box::new(CountedBreaker { shared, rule, words, home, mark: AtomicU64::new(LIVE) })))
     }
 

@@ -40,7 +40,8 @@ impl Watchers {
 
     /// Takes all out, for the caller to drop without a lock held.
     fn take_all(&self) -> Vec<Watch> {
-        self.locked(std::mem::take).unwrap_or_default()
+        let all = self.all.get().and_then(|all| all.try_lock_for(Duration::from_secs(2)));
+        all.map_or_else(Vec::new, |mut all| std::mem::take(&mut *all))
     }
 
     fn everyone(&self) -> Vec<Arc<dyn Watcher>> {
