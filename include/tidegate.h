@@ -310,6 +310,18 @@ typedef struct tg_guard_stats {
   uint8_t reserved[32];
 } tg_guard_stats;
 
+// One of the keys that call most.
+typedef struct tg_hot_key {
+  // The key's first bytes, not ended by a zero.
+  char name[48];
+  // How many bytes of them.
+  uint64_t len;
+  // About how often it has called, refused calls included.
+  uint64_t count;
+  // By how much the count may be too large, apart from the chance of sampling.
+  uint64_t error;
+} tg_hot_key;
+
 // One label of a series.
 typedef struct tg_label {
   // [a-zA-Z_][a-zA-Z0-9_]*, not beginning with __, not "le" or "quantile".
@@ -697,6 +709,14 @@ tg_status tg_guard_stats_read(const struct tg_guard *guard, struct tg_guard_stat
 // The id of an attribute's name, for tg_attribute: the same for callers, rules and policies; at most 1023 names. COLD:
 // once per name.
 tg_status tg_attribute_resolve(const struct tg_runtime *runtime, struct tg_str name, uint32_t *id);
+
+// The keys that call most at the rate limit of an index (from 0, as the rules list them), the loudest first. *count is how many
+// fit into keys, and then how many were written: at most what the rule remembers (16 unless it says otherwise). Of admitted calls one in
+// sixteen is looked at, of refused ones each. TG_NOT_FOUND: that limit has no key. COLD.
+tg_status tg_guard_hottest(const struct tg_guard *guard,
+                           uint32_t rate_index,
+                           struct tg_hot_key *keys,
+                           uint32_t *count);
 
 // Finds or makes a counter's series. Once per label set; the handle is never unmapped. A metric has at most 2000 series:
 // label sets beyond share the one labelled otel_metric_overflow="true". COLD.

@@ -32,6 +32,7 @@ func libRulesVersion(uintptr) (uint64, Status) { return 0, statusUnavailable }
 func libGuardResolve(uintptr, string) (uintptr, error)     { return 0, nil }
 func libGuardRetire(uintptr) Status                        { return statusOK }
 func libGuardStats(uintptr) (GuardStats, Status)           { return GuardStats{}, statusUnavailable }
+func libGuardHottest(uintptr, uint32) ([]HotKey, Status)   { return nil, statusUnavailable }
 func libAttributeResolve(uintptr, string) (uint32, Status) { return 0, statusOK }
 func libGuardSetBreaker(uintptr, uint32) Status            { return statusUnavailable }
 func libWatchBreaker(uintptr, func(BreakerChange)) (uint64, error) {

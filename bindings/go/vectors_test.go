@@ -66,6 +66,9 @@ type vectorStep struct {
 	WarmUpNS     uint64            `json:"warm_up_ns"`
 	ColdFactor   float64           `json:"cold_factor"`
 	Tokens       float64           `json:"tokens"`
+	Attributes   map[string]string `json:"attributes"`
+	Reason       *uint64           `json:"reason"`
+	Names        []string          `json:"names"`
 	Name         string            `json:"name"`
 	MaxRequests  uint32            `json:"max_requests"`
 	IntervalNS   uint64            `json:"interval_ns"`
@@ -154,7 +157,7 @@ func (r *vectorRun) step(s vectorStep) {
 	ops := map[string]func(vectorStep){
 		"enter": r.enter, "exit": r.exit, "rules": r.rules, "stats": r.stats,
 		"record": r.record, "quantile": r.quantile, "count": r.count, "set_breaker": r.setBreaker,
-		"load":    r.load,
+		"load": r.load, "hottest": r.hottest,
 		"limiter": r.limiter, "set_limiter": r.setLimiter, "take": r.take, "reserve": r.reserve,
 		"cancel": r.cancelReserved, "tokens": r.tokens,
 		"breaker": r.counted, "ask": r.ask, "end": r.end, "trip": r.trip, "counts": r.counts,
@@ -177,6 +180,9 @@ func (r *vectorRun) enter(s vectorStep) {
 		opts = append(opts, WithCost(s.Cost))
 	}
 	opts = append(opts, criticalityOf(s)...)
+	for name, value := range s.Attributes {
+		opts = append(opts, WithAttribute(name, value))
+	}
 	p := &Permit{state: permitHeld}
 	status := r.guard(s.Guard).admit(r.Context(), p, 0, append(opts, WithKey(s.Key)))
 	r.status(statusError(status), s.Expect)
@@ -184,6 +190,7 @@ func (r *vectorRun) enter(s vectorStep) {
 		r.Errorf("step %d: retry after %d ns, want %d", r.where, p.entry.retry, *s.RetryAfterNS)
 	}
 	r.equal("wait", p.entry.wait, s.WaitNS)
+	r.equal("reason", uint64(p.entry.reason), s.Reason)
 	if s.As != "" {
 		r.permits[s.As] = p
 	}
@@ -236,6 +243,16 @@ func (r *vectorRun) stats(s vectorStep) {
 			outcome++
 		}
 		r.equal("calls "+name, got.Calls[outcome], &want)
+	}
+}
+
+func (r *vectorRun) hottest(s vectorStep) {
+	keys, err := r.guard(s.Guard).HottestKeys(int(s.Rate))
+	r.status(err, s.Expect)
+	for i, name := range s.Names {
+		if i >= len(keys) || string(keys[i].Name) != name {
+			r.Fatalf("step %d: hottest %v, want %v", r.where, keys, s.Names)
+		}
 	}
 }
 

@@ -275,7 +275,7 @@ fn a_storm_through_changes_admits_no_key_more() {
     let rule = |version: u32| {
         let gold = 50 + version % 2;
         format!(
-            r#"{{"limit":1,"per":"1h","burst":50,"key":"k","overrides":{{"gold":{{"limit":1,"per":"1h","burst":{gold}}}}}}}"#
+            r#"{{"limit":1,"per":"1h","burst":{gold},"key":"k","overrides":{{"gold":{{"limit":1,"per":"1h","burst":{gold}}}}}}}"#
         )
     };
     let guard = guard_of(&runtime, &rule(1));
@@ -312,7 +312,7 @@ fn a_storm_through_changes_admits_no_key_more() {
         }
     });
     let [gold, iron] = counts.map(|count| count.load(Relaxed));
-    assert!(gold <= 51 && iron <= 50 && iron >= 45, "{gold} and {iron}");
+    assert!(gold <= 51 && (45..=51).contains(&iron), "{gold} and {iron}");
 }
 
 /// Runs `body` in a forked child, which ends by itself or is killed.

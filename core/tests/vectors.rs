@@ -11,6 +11,7 @@ use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::limiter::{self, Algorithm, Limiter, NotTaken, Reserved};
 use tidegate_core::metrics::instrument::Description;
+use tidegate_core::policy::Attribute;
 use tidegate_core::segment::SegmentOptions;
 use tidegate_core::system::gate::Load;
 use tidegate_core::{Call, Criticality, ErrorKind, NotEntered, Options, Outcome, Permit, Runtime, Stage};
@@ -48,6 +49,7 @@ folders!(
     follow,
     guard,
     histogram,
+    keyed,
     limiter,
     pacing,
     rules,
@@ -116,6 +118,7 @@ impl Run {
             "record" => self.record(step),
             "quantile" => self.quantile(step),
             "count" => self.count(step),
+            "hottest" => self.hottest(step),
             "set_breaker" => self.set_breaker(step),
             "breaker" => self.counted(step),
             "ask" => self.ask(step),
@@ -149,7 +152,17 @@ impl Run {
 
     fn enter(&mut self, step: &Value) {
         let key = step.get("key").and_then(Value::as_str).unwrap_or("").to_owned();
+        let named = step.get("attributes").and_then(Value::as_object);
+        let attributes: Vec<Attribute> = named
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| Attribute {
+                id: self.runtime.attribute(name).unwrap(),
+                value: value.as_str().unwrap().as_bytes(),
+            })
+            .collect();
         let call = Call {
+            attributes: &attributes,
             cost: number(step, "cost").unwrap_or(0),
             timeout_ns: number(step, "timeout_ns").unwrap_or(0),
             key: key.as_bytes(),
@@ -167,6 +180,7 @@ impl Run {
         self.expect_status(step, status_of_entry(entered));
         self.expect("retry after", permit.retry_after_ns(), number(step, "retry_after_ns"));
         self.expect("wait", permit.wait_ns(), number(step, "wait_ns"));
+        self.expect("reason", u64::from(permit.reason()), number(step, "reason"));
         if let Some(name) = step.get("as").and_then(Value::as_str) {
             self.permits.insert(name.to_owned(), permit);
         }
@@ -268,6 +282,15 @@ impl Run {
         if (got - want).abs() > 1e-6 {
             self.faults.push(format!("tokens are {got}, want {want}"));
         }
+    /// Names in the order of their counts.
+    fn hottest(&mut self, step: &Value) {
+        let hot = self.guard(step).hottest(number(step, "rate").unwrap() as usize);
+        self.expect_status(step, hot.as_ref().map_or_else(|error| status_of(error.kind), |_| "TG_OK".into()));
+        let names: Vec<_> =
+            hot.unwrap_or_default().into_iter().map(|hot| String::from_utf8(hot.name).unwrap()).collect();
+        let want = step.get("names").and_then(Value::as_array);
+        let want = want.map(|names| names.iter().map(|name| name.as_str().unwrap().to_owned()).collect());
+        self.expect("hottest", names, want);
     }
 
     fn set_breaker(&mut self, step: &Value) {

@@ -15,7 +15,8 @@ FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "tim
           "n", "value", "expect", "state", "name", "max_requests", "interval_ns",
           "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns",
           "limiter", "reservation", "algorithm", "rate", "per_ns", "burst", "max_wait_ns", "buckets", "warm_up_ns",
-          "cold_factor", "tokens", "criticality", "level", "cpu", "memory", "shadow_rejected"}
+          "cold_factor", "tokens", "criticality", "level", "cpu", "memory", "shadow_rejected",
+          "attributes", "reason", "names"}
 
 
 def line(*fields):
@@ -33,8 +34,10 @@ def enter(s):
     # What it says holds for the next enter alone.
     if s.keys() & {"criticality", "level"}:
         line("matters", CRITICALITIES.index(s.get("criticality", "default")), s.get("level"))
+    for name, value in s.get("attributes", {}).items():
+        line("attribute", name, value)
     line("enter", s["guard"], s.get("as"), s.get("cost"), s.get("timeout_ns"), s.get("key"), s.get("expect"),
-         s.get("retry_after_ns"), s.get("wait_ns"))
+         s.get("retry_after_ns"), s.get("wait_ns"), s.get("reason"))
 
 
 def stats(s):
@@ -71,6 +74,7 @@ OPS = {
     "exit": lambda s: line("exit", s["permit"], s["outcome"], s.get("expect")),
     "rules": lambda s: line("rules", compact(s["rules"]), s.get("expect")),
     "stats": stats,
+    "hottest": lambda s: line("hottest", s["guard"], s["rate"], s.get("expect"), *s.get("names", [])),
     "record": record,
     "quantile": lambda s: line("quantile", s["histogram"], s["q"], s["expect"], s.get("rel")),
     "count": count,

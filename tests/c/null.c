@@ -151,6 +151,20 @@ TEST(instruments) {
   CHECK_STATUS(tg_histogram_retire(NULL), TG_INVALID);
 }
 
+TEST(hottest_keys) {
+  const tg_guard *guard = guarded(rt, "{\"rate\":[{\"limit\":1,\"key\":\"k\"}]}");
+  tg_hot_key keys[2];
+  uint32_t count = 2;
+  CHECK_STATUS(tg_guard_hottest(NULL, 0, keys, &count), TG_INVALID);
+  CHECK_EQ(count, 0);
+  count = 2;
+  CHECK_STATUS(tg_guard_hottest(guard, 0, NULL, &count), TG_INVALID);
+  count = 2;
+  CHECK_STATUS(tg_guard_hottest(guard, 0, keys, NULL), TG_INVALID);
+  CHECK_STATUS(tg_guard_hottest(guard, 0, keys, &count), TG_OK);
+  CHECK_EQ(count, 0);
+}
+
 TEST(limiter) {
   tg_limiter_options options = TG_LIMITER_OPTIONS_INIT;
   tg_limiter_place place = TG_LIMITER_PLACE_INIT;

@@ -86,16 +86,32 @@ static uint32_t criticality, level, has_level;
 /* matters <criticality> <level> */
 static void op_matters(void) { criticality = (uint32_t)number(1), level = (uint32_t)number(2), has_level = has(2); }
 
-/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> */
+/* attribute <name> <value>: what it says holds for the next enter alone. */
+static tg_attribute attributes[16];
+static char values[16][64];
+static size_t attribute_count;
+
+static void op_attribute(void) {
+  tg_attribute *to = &attributes[attribute_count];
+  char *value = values[attribute_count++ % 16];
+  snprintf(value, sizeof *values, "%s", fields[2]);
+  CHECK_STATUS(tg_attribute_resolve(rt, str(fields[1]), &to->id), TG_OK);
+  to->value = str(value);
+}
+
+/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason> */
 static void op_enter(void) {
   tg_call call = TG_CALL_INIT;
   tg_permit unnamed, *permit = has(2) ? permit_named(fields[2]) : &unnamed;
   call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
   call.criticality = criticality, call.level = level, call.has_level = has_level;
   criticality = level = has_level = 0;
+  call.attributes = attributes, call.attribute_count = attribute_count;
+  attribute_count = 0;
   expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
   expect_number("retry after", tg_permit_retry_after(permit), 7);
   expect_number("wait", tg_permit_wait(permit), 8);
+  expect_number("reason", tg_permit_reason(permit), 9);
 }
 
 static tg_outcome outcome_named(const char *name) {
@@ -202,6 +218,18 @@ static void op_shadow_rejected(void) {
 
 /* load <cpu> <memory> */
 static void op_load(void) { CHECK_STATUS(tg_system_set(rt, real(1), real(2)), TG_OK); }
+
+/* hottest <guard> <rate> <expect> <name>... */
+static void op_hottest(void) {
+  tg_hot_key hot[64];
+  uint32_t count = 64;
+  expect_status(tg_guard_hottest(guard_of(rt, fields[1]), (uint32_t)number(2), hot, &count), 3);
+  for (uint32_t i = 0; 4 + (int)i < field_count; i++) {
+    char name[64] = "nobody";
+    if (i < count) snprintf(name, sizeof name, "%.*s", (int)hot[i].len, hot[i].name);
+    if (strcmp(name, fields[4 + i]) != 0) fault("hottest", name, fields[4 + i]);
+  }
+}
 
 static const tg_histogram *histogram_named(const char *name) {
   const tg_histogram *histogram = NULL;
@@ -323,6 +351,7 @@ static const struct { const char *name; void (*run)(void); } ops[] = {
   { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
   { "limiter", op_limiter }, { "set_limiter", op_set_limiter }, { "take", op_take }, { "reserve", op_reserve },
   { "cancel", op_cancel }, { "tokens", op_tokens },
+  { "attribute", op_attribute }, { "hottest", op_hottest },
   { "breaker", op_breaker }, { "ask", op_ask }, { "ended", op_ended }, { "trip", op_trip }, { "counts", op_counts },
   { "matters", op_matters }, { "shadow_rejected", op_shadow_rejected }, { "load", op_load },
 };

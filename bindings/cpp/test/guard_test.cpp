@@ -105,6 +105,21 @@ TEST(a_call_says_what_it_is) {
   CHECK(!guard.enter(tidegate::call().deadline(-1s)).ok());
 }
 
+TEST(each_key_has_its_own_limit_and_the_hottest_can_be_read) {
+  auto rt = opened();
+  const auto guard = guarded(rt, R"({"rate": [{"limit": 1, "per": "1h", "key": "tenant"}, {"limit": 1000}]})");
+  for (int i = 0; i < 5; i++) guard.enter(tidegate::call().key("loud"));
+  const tg_attribute tags[] = {(*rt.attribute("tenant"))("quiet")};
+  CHECK(guard.enter(tidegate::call().key("loud").attributes(tags)).ok());
+  CHECK_STATUS(guard.enter(tidegate::call().key("quiet")).status(), status::refused_rate);
+  const auto keys = guard.hottest(0);
+  REQUIRE(keys);
+  REQUIRE(!keys->empty());
+  CHECK_EQ((*keys)[0].name, "loud");
+  CHECK((*keys)[0].count >= 4);
+  CHECK_STATUS(guard.hottest(1).status(), status::not_found);
+}
+
 TEST(a_fault_of_the_library_passes_and_is_counted) {
   auto rt = opened();
   const auto guard = *rt.guard("g");

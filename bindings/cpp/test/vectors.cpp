@@ -77,17 +77,26 @@ void matters(const fields &f) {
     matter.criticality(how);
 }
 
-// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait>
+// attribute <name> <value>: what it says holds for the next enter alone.
+std::vector<std::pair<std::uint32_t, std::string>> attributes;
+void attribute(const fields &f) { attributes.emplace_back(now->rt.attribute(f[1])->id(), f[2]); }
+
+// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason>
 void enter(const fields &f) {
   tidegate::call about = matter;
   matter = tidegate::call();
   about.cost(number(f, 3));
   if (has(f, 4)) about.timeout(ns_of(f, 4));
   if (has(f, 5)) about.key(f[5]);
+  std::vector<tg_attribute> tags;
+  for (const auto &[id, value] : attributes) tags.push_back(tidegate::attribute(id)(value));
+  about.attributes(tags.data(), tags.size());
   auto entered = guard_of(f[1]).enter(about);
+  attributes.clear();
   expect(entered.status(), f, 6);
   expect("retry after", entered ? 0 : in_c(entered.error().retry_after), f, 7);
   expect("wait", entered ? in_c(entered->wait()) : 0, f, 8);
+  expect("reason", entered ? 0 : entered.error().reason, f, 9);
   // One without a name is never exited, as in the other languages: it stays in flight until the vector ends.
   static int unnamed = 0;
   const std::string name = has(f, 2) ? f[2] : "unnamed " + std::to_string(++unnamed);
@@ -124,6 +133,16 @@ void shadow_rejected(const fields &f) {
 
 // load <cpu> <memory>
 void load(const fields &f) { CHECK_STATUS(now->rt.set_system(real(f, 1), real(f, 2)).status(), status::ok); }
+
+// hottest <guard> <rate> <expect> <name>...
+void hottest(const fields &f) {
+  const auto hot = guard_of(f[1]).hottest(static_cast<std::uint32_t>(number(f, 2)));
+  expect(hot.status(), f, 3);
+  for (std::size_t i = 4; i < f.size(); i++) {
+    const bool there = hot && i - 4 < hot->size();
+    expect("hottest", there ? (*hot)[i - 4].name : std::string("nobody"), f, i);
+  }
+}
 
 // record <histogram> <value>...
 void record(const fields &f) {
@@ -258,7 +277,7 @@ inline int run_all(const char *program) {
   const std::map<std::string, void (*)(const fields &)> ops = {
       {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
       {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
-      {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
+      {"attribute", attribute}, {"hottest", hottest}, {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
       {"limiter", limiter}, {"set_limiter", set_limiter}, {"take", take}, {"reserve", reserve}, {"cancel", cancel}, {"tokens", tokens},
       {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts},
       {"matters", matters}, {"shadow_rejected", shadow_rejected}, {"load", load}};

@@ -71,6 +71,19 @@ class guard {
     return breaker_watch::begin(handle_, std::move(hear));
   }
 
+  // The keys that call most at a rate limit by key, by its index in the rules, the loudest first; status::not_found where it has
+  // no key. Cold.
+  result<std::vector<hot_key>> hottest(std::uint32_t rate) const {
+    tg_hot_key raw[64];
+    std::uint32_t count = 64;
+    const tg_status code = tg_guard_hottest(handle_, rate, raw, &count);
+    if (code != TG_OK) return detail::plain(code);
+    std::vector<hot_key> keys;
+    for (std::uint32_t i = 0; i < count; i++)
+      keys.push_back({std::string(raw[i].name, static_cast<std::size_t>(raw[i].len)), raw[i].count, raw[i].error});
+    return keys;
+  }
+
   // Takes the guard out of its runtime. Its handles answer status::closed from now on. Cold.
   result<void> retire() const { return detail::checked(tg_guard_retire(handle_)); }
 

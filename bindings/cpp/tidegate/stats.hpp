@@ -5,6 +5,9 @@
 #include <tidegate/status.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
 
 TIDEGATE_BEGIN
 
@@ -44,6 +47,14 @@ class guard_stats {
   }
 
   tg_guard_stats raw_;
+};
+
+// One of the keys that call most at a rate limit by key.
+struct hot_key {
+  // Its first 48 bytes.
+  std::string name;
+  // About how often it has called, refused calls included; by how much that may be too large, apart from the chance of sampling.
+  std::uint64_t count = 0, error = 0;
 };
 
 TIDEGATE_END

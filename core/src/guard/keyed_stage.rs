@@ -18,6 +18,9 @@ use crate::slot::lane::Count;
 /// In place of a wait, which no key is told: that a call took nothing; and what it would give back.
 const NOTHING: (u64, u64) = (0, 0);
 
+/// So often a call begins again before it takes what it finds in the table for wrong.
+const MEND_AFTER: u64 = 4;
+
 impl KeyedLimit {
     /// Whom a call is for, by this limit: its attribute of that name, else its own key, else nobody.
     fn key_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
@@ -27,9 +30,14 @@ impl KeyedLimit {
 }
 
 impl Taken<'_> {
-    /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost.
+    /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.
     #[inline(never)]
-    pub(super) fn take_of_key(&self, index: usize, call: &Call<'_>) -> std::result::Result<(u64, u64), Ended> {
+    pub(super) fn take_of_key(
+        &self,
+        index: usize,
+        call: &Call<'_>,
+        tries: u64,
+    ) -> std::result::Result<(u64, u64), Ended> {
         let (guard, mode) = (self.guard, self.numbers().rate(index).mode());
         if mode == Mode::Off {
             return Ok(NOTHING);
@@ -47,14 +55,15 @@ impl Taken<'_> {
             Ok(_) if mode == Mode::Shadow => return Ok(NOTHING),
             Ok(taken) => return Ok((mark_of(taken), cost)),
             Err(Refusal::Stale) => {
-                // Unless it is our numbers that are old.
-                if guard.is_as(self.facts) {
+                // Mostly it is our numbers that are old. If it is the table, again and again, it has to be mended: time went back, or
+                // whoever put these numbers in force died on the way.
+                if tries >= MEND_AFTER && guard.numbers().tag() == self.facts.tag() {
                     limit.keyed().rebase(&table, &key, guard.now());
                 }
                 return Err(Ended::Again);
             }
             Err(Refusal::Empty { wait_ns, .. }) => {
-                limit.keyed().rebase(&table, &key, guard.now());
+                limit.keyed().settle(&table, &key, guard.now());
                 wait_ns
             }
             Err(Refusal::Full) => 0,

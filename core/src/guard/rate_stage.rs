@@ -95,7 +95,7 @@ impl Taken<'_> {
         for index in 0..self.numbers().rate_count() {
             self.rates = index;
             if self.numbers().rate(index).is_keyed() {
-                match self.take_of_key(index, call) {
+                match self.take_of_key(index, call, permit.again_count()) {
                     Ok((taken, cost)) => (self.waits[index], self.costs[index]) = (taken, cost),
                     Err(ended) => return self.turn_away(ended, call, permit),
                 }

@@ -3,7 +3,7 @@
 use super::{Own, Samples, Source};
 use crate::page::Kind::{Counter, Gauge, Histogram};
 use tidegate_core::breaker::state::State;
-use tidegate_core::guard::stats::GuardStats;
+use tidegate_core::guard::stats::{GuardStats, KeyedStats};
 use tidegate_core::metrics::snapshot::Snapshot;
 use tidegate_core::runtime::OVERFLOW_GUARD;
 use tidegate_core::{Outcome, Stage};
@@ -88,6 +88,32 @@ pub const FAMILIES: &[Own] = &[
         |from, to| from.each_guard(|name, stats| transitions(name, stats, to)),
     ),
 ];
+
+/// Those of rate limits by key.
+pub const BY_KEY: &[Own] = &[
+    Own::new(
+        Gauge,
+        "tidegate_rate_keys_live",
+        &["guard", "rate"],
+        "Keys of a rate limit that have used tokens and not got them back; over 26 000 by a sample.",
+        |from, to| from.each_guard(|name, stats| by_key(name, stats, |keyed| keyed.live, to)),
+    ),
+    Own::new(
+        Counter,
+        "tidegate_rate_overflow",
+        &["guard", "rate"],
+        "Calls whose key found no place among the keys of a rate limit.",
+        |from, to| from.each_guard(|name, stats| by_key(name, stats, |keyed| keyed.overflowed, to)),
+    ),
+];
+
+fn by_key(guard: &str, stats: &GuardStats, figure: impl Fn(&KeyedStats) -> u64, to: &mut Samples<'_>) {
+    for (index, keyed) in stats.keyed.iter().enumerate() {
+        if let Some(keyed) = keyed {
+            to.put(&[guard, &index.to_string()], figure(keyed));
+        }
+    }
+}
 
 impl Source<'_> {
     fn each_guard(&self, mut show: impl FnMut(&str, &GuardStats)) {

@@ -49,8 +49,12 @@ impl Own {
 }
 
 /// The sections of the table, with their titles.
-pub const TABLE: [(&str, &[Own]); 3] =
-    [("Guards", guard::FAMILIES), ("Policies", policy::FAMILIES), ("The runtime", runtime::FAMILIES)];
+pub const TABLE: [(&str, &[Own]); 4] = [
+    ("Guards", guard::FAMILIES),
+    ("Rate limits by key", guard::BY_KEY),
+    ("Policies", policy::FAMILIES),
+    ("The runtime", runtime::FAMILIES),
+];
 
 /// What the samples are read from.
 struct Source<'a> {

@@ -175,6 +175,15 @@ impl Keyed {
         }
     }
 
+    /// Brings what lies further ahead than a bucket can be, because time went back a little, to `now`, which has to be read anew: it is
+    /// empty now, and fills from now on. For a key that was refused. Words of other numbers stay as they are.
+    pub fn settle<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64) {
+        match self.overrides.find(key.hash) {
+            Some(_) => self.overrides.settle(table.own, key.hash, now),
+            None => self.numbers.settle(&table.set(key.hash), now),
+        }
+    }
+
     /// Makes the words of the keys that have numbers of their own ones of these numbers: for whoever puts them in force. **Cold.**
     pub fn bring_overrides_over<W: Word>(&self, table: &Table<W>, now: u64) {
         self.overrides.bring_over(table.own, now);

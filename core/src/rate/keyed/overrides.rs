@@ -100,6 +100,14 @@ impl Overrides {
         }
     }
 
+    /// See [`super::Keyed::settle`].
+    pub(super) fn settle<W: Word>(&self, own: &[W], hash: u64, now: u64) {
+        let Some(entry) = self.find(hash) else { return };
+        if let (Some(bucket), Some(word)) = (entry.bucket(), own.get(usize::from(entry.place))) {
+            bucket.rebase(word, now);
+        }
+    }
+
     /// Mends the word of a key: of numbers that seem later, or further ahead than it can be, because time went back.
     pub(super) fn rebase<W: Word>(&self, own: &[W], hash: u64, now: u64) {
         let Some(entry) = self.find(hash) else { return };

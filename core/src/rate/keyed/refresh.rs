@@ -112,6 +112,14 @@ impl Numbers {
         }
     }
 
+    /// See [`super::Keyed::settle`].
+    pub(super) fn settle<W: Word, const P: usize>(&self, set: &Set<W, P>, now: u64) {
+        let at = self.at(now);
+        if let Ok(None) = self.before(place::stamp_of(set.stamp.get()), &at) {
+            self.pull_back(set, &at);
+        }
+    }
+
     /// Makes what lies too far ahead an empty bucket of now. Failing swaps mean that time went on.
     fn pull_back<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) {
         let empty = at.tick.wrapping_add(self.fill() as u64);
