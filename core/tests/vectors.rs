@@ -282,6 +282,8 @@ impl Run {
         if (got - want).abs() > 1e-6 {
             self.faults.push(format!("tokens are {got}, want {want}"));
         }
+    }
+
     /// Names in the order of their counts.
     fn hottest(&mut self, step: &Value) {
         let hot = self.guard(step).hottest(number(step, "rate").unwrap() as usize);
