@@ -4,7 +4,7 @@ import json
 from statistics import median
 
 # What each program calls its between_work, by the last part of `who`.
-GO = {"tidegate-go", "composed-go", "golang.org/x/time/rate", "sony/gobreaker v2", "alibaba/sentinel-golang",
+GO = {"tidegate-go", "tidegate-go shared", "composed-go", "golang.org/x/time/rate", "sony/gobreaker v2", "alibaba/sentinel-golang",
       "failsafe-go", "prometheus client_golang", "go.opentelemetry.io/otel"}
 LANGUAGE = {"tidegate-c": "c", **{who: "go" for who in GO}}
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Bucket is the word that decides, and the numbers for it. The zero value holds nothing
@@ -26,6 +27,19 @@ type Reserved struct {
 	exact   uint64
 	actAt   uint64
 	numbers *Numbers
+}
+
+// DelayFrom is how long it is from a time until what was reserved may happen.
+func (r *Reserved) DelayFrom(now uint64) time.Duration {
+	if r.actAt == Forever {
+		return math.MaxInt64
+	}
+	return time.Duration(max(int64(r.actAt-now), 0))
+}
+
+// IsOver says whether the moment for what was reserved lies before a time.
+func (r *Reserved) IsOver(now uint64) bool {
+	return r.actAt != Forever && int64(r.actAt-now) < 0
 }
 
 // nothing lets nothing pass.
@@ -110,7 +124,9 @@ func (b *Bucket) Reserve(now, cost, longest uint64, to *Reserved) (wait uint64, 
 		seen, n := b.load(word)
 		*to = Reserved{cost: cost, numbers: n}
 		if n.kind == foreign {
-			return b.shared.Home.Take(cost, now, longest)
+			wait, ok := b.shared.Home.Take(cost, now, longest)
+			to.actAt = saturating(now, wait)
+			return wait, ok
 		}
 		next, wait, ok := n.step(seen, now, cost, longest, to)
 		if !ok {
@@ -187,7 +203,11 @@ func (b *Bucket) Cancel(now uint64, r *Reserved) {
 	word := b.word()
 	for {
 		seen, n := b.load(word)
-		next := n.cancel(seen, now, r.moved(n, b.before(n)))
+		at := r
+		if r.numbers != n {
+			at = r.moved(n, b.before(n))
+		}
+		next := n.cancel(seen, now, at)
 		if next == seen || word.CompareAndSwap(seen, next) {
 			return
 		}
@@ -196,7 +216,7 @@ func (b *Bucket) Cancel(now uint64, r *Reserved) {
 
 // moved is the reservation under later numbers; nil: they are too much later.
 func (r *Reserved) moved(n, before *Numbers) *Reserved {
-	if r.numbers == n || r.numbers.tag == n.tag && r.numbers.generation == n.generation && n.tag != 0 {
+	if n.tag != 0 && r.numbers.tag == n.tag {
 		return r
 	}
 	old := r.numbers
@@ -226,14 +246,11 @@ func (n *Numbers) cancel(seen, now uint64, r *Reserved) uint64 {
 		return seen
 	}
 	used := n.usedOf(seen, now)
-	if n.kind == still {
-		if r.actAt != Forever && int64(r.actAt-now) < 0 {
-			return seen
-		}
-		return (used-min(used, r.cost*parts))<<generationBits | n.generation
-	}
-	if int64(r.actAt-now) < 0 {
+	if r.IsOver(now) {
 		return seen
+	}
+	if n.kind == still {
+		return (used-min(used, r.cost*parts))<<generationBits | n.generation
 	}
 	act := difference(r.exact, fullAt(now, n.generation))
 	later := uint64(max(int64(used)-int64(n.tolerance)-act, 0))
