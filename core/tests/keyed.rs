@@ -97,6 +97,24 @@ fn a_later_limit_gives_the_keys_tokens_back() {
 }
 
 #[test]
+fn a_limit_that_follows_another_guard_makes_keys_pay_more() {
+    let runtime = open();
+    let followed = runtime.guard("h").unwrap();
+    let doc = r#"{"version":1,"guards":{"h":{"concurrency":{"max":1}},"g":{"rate":[
+        {"limit":1,"per":"1h","burst":10,"key":"k","overrides":{"small":{"limit":1,"per":"1h","burst":3}},
+         "follow":{"guard":"h","from":0.4,"to":0.8,"floor":0.2}}]}}}"#;
+    rules(&runtime, doc);
+    let guard = runtime.guard("g").unwrap();
+    let count = |keys: [&str; 2]| keys.map(|key| admitted(guard, key.as_bytes()));
+    assert_eq!(count(["a", "small"]), [10, 3]);
+    runtime.clock().advance(11 * 3600 * SECOND).unwrap();
+    let mut held = Permit::default();
+    followed.enter(&Call::default(), &mut held).unwrap();
+    assert_eq!(count(["a", "small"]), [2, 1], "a call costs five, but never more than there can be");
+    held.exit(Outcome::Success).unwrap();
+}
+
+#[test]
 fn modes_are_those_of_any_limit() {
     let runtime = open();
     let guard = guard_of(&runtime, r#"{"limit":1,"per":"1h","key":"k","mode":"shadow","deny":["evil"]}"#);
