@@ -7,11 +7,14 @@
 pub mod breaker;
 pub mod clock;
 pub mod counted;
+pub mod deadline;
 pub mod guard;
+pub mod hedge;
 pub mod instrument;
 pub mod limiter;
 pub mod metrics;
 pub mod policy;
+pub mod retry;
 pub mod rules;
 pub mod runtime;
 pub mod status;
