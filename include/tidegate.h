@@ -51,6 +51,13 @@
 // An operator has it let pass and count, and never open.
 #define TG_BREAKER_FORCED_CLOSED 6
 
+// The header grpc-timeout: one to eight digits and a unit, as "1500m".
+#define TG_TIMEOUT_GRPC 0
+
+// A number of milliseconds, as in Envoy's headers x-envoy-expected-rq-timeout-ms (what we send, and read first) and
+// x-envoy-upstream-rq-timeout-ms (in which 0 means no limit).
+#define TG_TIMEOUT_MILLIS 1
+
 // A call matters as most do. Where a concurrency limit sheds by criticality, calls that matter less are refused first.
 #define TG_CRITICALITY_DEFAULT 0
 
@@ -59,6 +66,9 @@
 
 // A call to be shed first.
 #define TG_CRITICALITY_SHEDDABLE 2
+
+// In tg_call.flags: it must not be made twice. It is neither tried again, unless it was refused here, nor hedged.
+#define TG_CALL_ONCE 1
 
 // Tokens: `limit` come in each `per_ns`, and at most `burst` are kept. It may go into debt, for those who wait.
 #define TG_LIMITER_TOKEN_BUCKET 0
@@ -93,6 +103,9 @@
 // In tg_features: this build runs WASM policies.
 #define TG_FEATURE_WASM 1
 
+// In tg_options.flags: rules may inject faults into this process's calls.
+#define TG_OPTION_FAULTS 1
+
 // A breaker that counts, and leaves the verdict to its user.
 typedef struct tg_breaker tg_breaker;
 
@@ -117,7 +130,8 @@ typedef struct tg_runtime tg_runtime;
 // Text that the library owns, until tg_text_free.
 typedef struct tg_text tg_text;
 
-// What a call answers: TG_OK, a refusal (1 to 99, one number a stage), or an error (100 and up). Numbers are never
+// What a call answers: TG_OK, a refusal (1 to 99, one number a stage), an error (100 to 199), or why there is no
+// further attempt (200 and up). Numbers are never
 // used again for something else.
 typedef int32_t tg_status;
 
@@ -257,8 +271,10 @@ typedef struct tg_call {
   uint32_t level;
   // 1: level is set; 0: it is not, and counts as 99.
   uint32_t has_level;
+  // A sum of TG_CALL_*.
+  uint32_t flags;
   // Zeros.
-  uint8_t reserved[40];
+  uint8_t reserved[36];
 } tg_call;
 
 // What a successful enter hands out and exit gives back: the caller's own plain data. Copying one that is held is
@@ -306,9 +322,21 @@ typedef struct tg_guard_stats {
   double latency_p99;
   // How often the breaker went to each state, by TG_BREAKER_*.
   uint64_t breaker_transitions[8];
+  // Retries that were decided on and not abandoned.
+  uint64_t retries;
+  // Hedges that were sent.
+  uint64_t hedges;
+  // Retries or hedges that the budget has left for a critical call; 0 without a budget.
+  uint64_t retry_budget;
   // Zeros.
-  uint8_t reserved[32];
+  uint8_t reserved[8];
 } tg_guard_stats;
+
+// The hedges of one logical call: the caller's own plain data. Zero-filled, it is one that was never begun.
+typedef struct tg_hedge {
+  // The library's own.
+  uint64_t opaque[16];
+} tg_hedge;
 
 // One of the keys that call most.
 typedef struct tg_hot_key {
@@ -416,6 +444,12 @@ typedef struct tg_policy_options {
   uint8_t reserved[64];
 } tg_policy_options;
 
+// The retries of one logical call: the caller's own plain data. Zero-filled, it is one that was never begun.
+typedef struct tg_retry {
+  // The library's own.
+  uint64_t opaque[16];
+} tg_retry;
+
 // What a runtime is opened with. Set by TG_OPTIONS_INIT, then change what is needed.
 typedef struct tg_options {
   // sizeof(tg_options).
@@ -433,8 +467,10 @@ typedef struct tg_options {
   uint32_t max_threads;
   // Guards, 1 to 65536; 0: 4096. Names beyond share the guard "tidegate.overflow".
   uint32_t max_guards;
+  // A sum of TG_OPTION_*.
+  uint32_t flags;
   // Zeros.
-  uint8_t reserved[80];
+  uint8_t reserved[76];
 } tg_options;
 
 // Somebody said so who gave no other reason.
@@ -527,19 +563,22 @@ typedef struct tg_options {
 // The rate limits.
 #define TG_STAGE_RATE 8
 
+// For tg_retry_next alone: a guard of ours refused the attempt, so the callee never saw it.
+#define TG_OUTCOME_REFUSED 64
+
 // Done, or admitted.
 #define TG_OK 0
 
 // Refused: no time left.
 #define TG_REFUSED_DEADLINE 1
 
-// Refused: a fault injected on purpose (a later version).
+// Refused: a fault injected on purpose; the reason is the outcome that it stands for.
 #define TG_REFUSED_FAULT 2
 
 // Refused: the circuit breaker is open, or has its probes out.
 #define TG_REFUSED_BREAKER 3
 
-// Refused: the client-side share of a backend that refuses (a later version).
+// Refused: the callee refuses most calls, so that only a share of them is sent.
 #define TG_REFUSED_THROTTLE 4
 
 // Refused: a policy said so.
@@ -592,6 +631,27 @@ typedef struct tg_options {
 
 // The module is not acceptable as a policy.
 #define TG_POLICY_REJECTED 112
+
+// No further attempt: the last one was a success.
+#define TG_STOP_DONE 200
+
+// No further attempt: its outcome is not one that is tried again, or what refused it does not say when to come back.
+#define TG_STOP_NOT_RETRYABLE 201
+
+// No further attempt: as many were made as may be.
+#define TG_STOP_ATTEMPTS 202
+
+// No further attempt: it would begin later than max_elapsed after the first.
+#define TG_STOP_ELAPSED 203
+
+// No further attempt: it would not begin before the deadline.
+#define TG_STOP_DEADLINE 204
+
+// No further attempt: the guard's budget has nothing left for it.
+#define TG_STOP_BUDGET 205
+
+// No further attempt: the call must not be made twice.
+#define TG_STOP_NOT_IDEMPOTENT 206
 
 #ifdef __cplusplus
 extern "C" {
@@ -662,6 +722,17 @@ tg_status tg_breaker_words(const struct tg_breaker *breaker,
 // have stopped. What is called with a handle of it answers TG_CLOSED. COLD.
 tg_status tg_breaker_retire(const struct tg_breaker *breaker);
 
+// Reads the time left from a header's value, in nanoseconds; more than 64 bits saturate. TG_INVALID when it is not
+// one. COLD: locks nothing and allocates only for an error.
+tg_status tg_timeout_parse(uint32_t form, struct tg_str value, uint64_t *ns);
+
+// Writes the time left as a header's value, NUL-terminated and never more than it is; 24 bytes are always enough. TG_FULL when
+// they are fewer than it takes. COLD, as tg_timeout_parse.
+tg_status tg_timeout_format(uint32_t form,
+                            uint64_t ns,
+                            char *text,
+                            size_t room);
+
 // Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
 // is never unmapped. Names beyond the runtime's max_guards get the guard "tidegate.overflow". COLD.
 tg_status tg_guard_resolve(const struct tg_runtime *runtime,
@@ -697,7 +768,8 @@ uint64_t tg_permit_deadline(const struct tg_permit *permit);
 // Which stage refused. HOT.
 tg_stage tg_permit_stage(const struct tg_permit *permit);
 
-// The stage's own reason: a policy's number, or the index of the rate limit that refused. HOT.
+// The stage's own reason: a policy's number, the index of the rate limit that refused, or the tg_outcome that a fault stands
+// for. HOT.
 uint32_t tg_permit_reason(const struct tg_permit *permit);
 
 // The route that a policy chose; 0: none. HOT.
@@ -709,6 +781,19 @@ tg_status tg_guard_stats_read(const struct tg_guard *guard, struct tg_guard_stat
 // The id of an attribute's name, for tg_attribute: the same for callers, rules and policies; at most 1023 names. COLD:
 // once per name.
 tg_status tg_attribute_resolve(const struct tg_runtime *runtime, struct tg_str name, uint32_t *id);
+
+// Begins a logical call, as its first attempt is sent, which earns the guard's budget its share. call as of
+// tg_retry_begin. HOT.
+tg_status tg_hedge_begin(const struct tg_guard *guard, const struct tg_call *call, struct tg_hedge *hedge);
+
+// Says whether another attempt is due while none has answered. TG_OK with *wait_ns of 0: send one now, it is paid for; with
+// more: ask again after so long. TG_STOP_*: there is no further one; wait for those that are out. TG_NOT_HELD: it was never
+// begun, or has ended. HOT, but for one call a second, which sums the guard's histogram.
+tg_status tg_hedge_next(struct tg_hedge *hedge,
+                        uint64_t *wait_ns);
+
+// The call has ended, with the outcome of the answer that counts. HOT.
+tg_status tg_hedge_end(struct tg_hedge *hedge, tg_outcome outcome);
 
 // The keys that call most at the rate limit of an index (from 0, as the rules list them), the loudest first. *count is how many
 // fit into keys, and then how many were written: at most what the rule remembers (16 unless it says otherwise). Of admitted calls one in
@@ -856,6 +941,25 @@ tg_status tg_policy_unload(const struct tg_runtime *runtime, struct tg_str name)
 
 // The number of the generation that serves: 1, 2, 3…; 0 when it failed too often and there was no earlier one.
 tg_status tg_policy_generation(const struct tg_runtime *runtime, struct tg_str name, uint64_t *generation);
+
+// Begins a logical call, before its first attempt, which earns the guard's budget its share. Of call (may be NULL) counts
+// what holds for all attempts together: criticality, timeout_ns, deadline_ns, TG_CALL_ONCE. Each attempt is then an enter and exit of its
+// own. HOT.
+tg_status tg_retry_begin(const struct tg_guard *guard,
+                         const struct tg_call *call,
+                         struct tg_retry *retry);
+
+// Says what to do after an attempt that ended with this outcome (TG_OUTCOME_REFUSED: the guard refused it). retry_after_ns is when
+// the callee, or tg_permit_retry_after, said to come back: 0: not said; UINT64_MAX: never. TG_OK: wait *wait_ns, then try
+// again. TG_STOP_*: the call is over, with what the last attempt gave. TG_NOT_HELD: it was never begun. HOT.
+tg_status tg_retry_next(struct tg_retry *retry,
+                        tg_outcome outcome,
+                        uint64_t retry_after_ns,
+                        uint64_t *wait_ns);
+
+// The attempt that tg_retry_next said to make is not made (its caller left meanwhile): what it cost goes back to the
+// budget. Once; later calls change nothing. HOT.
+tg_status tg_retry_abandon(struct tg_retry *retry);
 
 // Checks a document without applying it. *report, if not NULL, becomes {"ok":true} or {"ok":false,"errors":
 // [{"path":…,"message":…},…]} with every error, to be freed by tg_text_free. TG_INVALID when anything is wrong. COLD.

@@ -23,6 +23,7 @@ const (
 	callTimeLimit
 	callFailClosed
 	callClassifier
+	callOnce
 )
 
 // Criticality says how much a call matters. When there is too little room,
@@ -74,6 +75,10 @@ func WithAttribute(name, value string) CallOption {
 func WithTimeLimit(d time.Duration) CallOption {
 	return CallOption{kind: callTimeLimit, number: nanoseconds(max(d, 1))}
 }
+
+// WithOnce says that the call must not be made twice: [Guard.Retry] tries again
+// only what the guard itself refused, and [Guard.Hedge] sends no hedge.
+func WithOnce() CallOption { return CallOption{kind: callOnce} }
 
 // WithFailClosed makes a guard return the library's error where the library
 // cannot answer, instead of letting the call pass.

@@ -156,6 +156,8 @@ func libGuardStats(guard uintptr) (GuardStats, Status) {
 			P50: seconds(raw.latency_p50), P90: seconds(raw.latency_p90), P99: seconds(raw.latency_p99),
 		},
 	}
+	stats.Retries, stats.Hedges = uint64(raw.retries), uint64(raw.hedges)
+	stats.RetryBudget = uint64(raw.retry_budget)
 	for i := range stats.BreakerTransitions {
 		stats.BreakerTransitions[i] = uint64(raw.breaker_transitions[i])
 	}

@@ -6,7 +6,7 @@ package tidegate
 #include <tidegate.h>
 
 static tg_status tgo_open(uint32_t clock, uint64_t start, tg_str name, uint64_t segment_bytes,
-                          uint32_t threads, uint32_t guards, uintptr_t *out, tg_error *error) {
+                          uint32_t threads, uint32_t guards, uint32_t flags, uintptr_t *out, tg_error *error) {
 	tg_options options = TG_OPTIONS_INIT;
 	tg_runtime *runtime = NULL;
 	options.clock = clock;
@@ -15,6 +15,7 @@ static tg_status tgo_open(uint32_t clock, uint64_t start, tg_str name, uint64_t 
 	options.segment_bytes = segment_bytes;
 	options.max_threads = threads;
 	options.max_guards = guards;
+	options.flags = flags;
 	tg_status status = tg_runtime_open(&options, &runtime, error);
 	*out = (uintptr_t)runtime;
 	return status;
@@ -56,9 +57,13 @@ func libOpen(c *config) (uintptr, error) {
 	if c.virtual {
 		clock = C.TG_CLOCK_VIRTUAL
 	}
+	var flags C.uint32_t
+	if c.faults {
+		flags = C.TG_OPTION_FAULTS
+	}
 	detail := newError()
 	status := C.tgo_open(clock, C.uint64_t(c.virtualStart), toStr(c.name), C.uint64_t(c.segmentBytes),
-		C.uint32_t(c.maxThreads), C.uint32_t(c.maxGuards), &runtime, &detail)
+		C.uint32_t(c.maxThreads), C.uint32_t(c.maxGuards), flags, &runtime, &detail)
 	return uintptr(runtime), fail("open", status, &detail)
 }
 

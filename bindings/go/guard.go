@@ -60,20 +60,7 @@ func (g *Guard) Retire() error {
 // goroutine, that counts as [Failure] and goes on. All else that Do returns is
 // what fn returned.
 func (g *Guard) Do(ctx context.Context, fn func(context.Context) error, opts ...CallOption) error {
-	var p Permit
-	if err := g.enter(ctx, &p, opts); err != nil {
-		return err
-	}
-	outcome := Failure
-	defer func() { _ = p.Exit(outcome) }()
-	inner := ctx
-	if p.shortens() {
-		limited, cancel := p.Context(ctx)
-		defer cancel()
-		inner = limited
-	}
-	err := fn(inner)
-	outcome = g.rt.classifier(opts)(ctx, err)
+	_, err := g.try(ctx, fn, opts)
 	return err
 }
 

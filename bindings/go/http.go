@@ -52,6 +52,9 @@ type HTTPOptions struct {
 	Call func(*http.Request) []CallOption
 	// Classify replaces ClassifyHTTP.
 	Classify HTTPClassifier
+	// NoDeadline stops the middleware from heeding, and the client from sending,
+	// HeaderExpectedTimeout.
+	NoDeadline bool
 	// Refuse answers a request that the middleware refused, in place of
 	// WriteRefusal. err is what Guard.Enter returned.
 	Refuse func(w http.ResponseWriter, r *http.Request, err error)
@@ -81,15 +84,25 @@ func newHTTPGuard(rt *Runtime, name string, options []HTTPOptions) httpGuard {
 // enter asks the request's guard. A guard that cannot be had is a fault of
 // the library and lets pass like any other.
 func (h *httpGuard) enter(r *http.Request, p *Permit) error {
-	var opts []CallOption
+	name, opts := h.named(r)
+	return h.rt.enter(r.Context(), name, p, opts)
+}
+
+// guardOf is the request's guard, and what is said of the request.
+func (h *httpGuard) guardOf(r *http.Request) (*Guard, []CallOption, error) {
+	name, opts := h.named(r)
+	g, err := h.rt.Guard(name)
+	return g, opts, err
+}
+
+func (h *httpGuard) named(r *http.Request) (name string, opts []CallOption) {
 	if h.options.Call != nil {
 		opts = h.options.Call(r)
 	}
-	name := h.fixed
 	if h.options.Guard != nil {
-		name = h.options.Guard(r)
+		return h.options.Guard(r), opts
 	}
-	return h.rt.enter(r.Context(), name, p, opts)
+	return h.fixed, opts
 }
 
 // WriteRefusal answers a request that was not let in: 429 Too Many Requests

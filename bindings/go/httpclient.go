@@ -2,6 +2,7 @@ package tidegate
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"runtime"
@@ -20,7 +21,13 @@ import (
 // without a body, and one that switches protocols, is exited at once.
 //
 // guard is the guard's name; [HTTPOptions] may choose one by request instead.
-// The request's context gets the permit's deadline.
+// The request's context gets the permit's deadline, and the server is told of it
+// by [HeaderExpectedTimeout].
+//
+// Where the guard's rules have retries, requests are sent again as they say:
+// those of idempotent methods or with an Idempotency-Key, whose body, if there
+// is one, GetBody gives anew. Others only where the guard refused them. A
+// Retry-After is waited for. Each attempt is an entry of its own.
 func (rt *Runtime) RoundTripper(next http.RoundTripper, guard string, options ...HTTPOptions) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -34,21 +41,63 @@ type roundTripper struct {
 }
 
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	retry := t.beginRetry(r)
+	for next := r; ; {
+		response, outcome, err := t.send(next)
+		again, err := t.again(retry, r, response, outcome, err)
+		if !again {
+			if err != nil {
+				response = nil
+			}
+			return response, err
+		}
+		if next, err = rewound(r); err != nil {
+			retry.abandon()
+			return nil, err
+		}
+	}
+}
+
+// send makes one attempt.
+func (t *roundTripper) send(r *http.Request) (*http.Response, Outcome, error) {
 	call := &clientCall{classify: t.options.Classify, caller: r.Context()}
 	if err := t.enter(r, &call.permit); err != nil {
 		closeBody(r)
-		return nil, err
+		if errors.Is(err, ErrRefused) {
+			return nil, outcomeRefused, err
+		}
+		return nil, Cancelled, err
 	}
 	sent := false
 	defer func() { call.abandon(sent) }()
 	call.ctx, call.cancel = call.permit.Context(r.Context())
-	if call.ctx != r.Context() {
-		r = r.WithContext(call.ctx)
-	}
+	r = t.about(r, call)
 	response, err := t.next.RoundTrip(r)
 	sent = true
+	status := 0
+	if err == nil {
+		status = response.StatusCode
+	}
+	outcome := call.classify(call.caller, status, err)
 	call.answered(response, err)
-	return response, err
+	return response, outcome, err
+}
+
+// about is the request with the call's context, and the time that it has.
+func (t *roundTripper) about(r *http.Request, call *clientCall) *http.Request {
+	left, limited := call.permit.TimeLeft()
+	tell := limited && !t.options.NoDeadline && r.Header.Get(HeaderExpectedTimeout) == ""
+	if call.ctx != r.Context() || tell {
+		r = r.WithContext(call.ctx)
+	}
+	if tell {
+		r.Header = r.Header.Clone()
+		if r.Header == nil {
+			r.Header = http.Header{}
+		}
+		SetTimeLimit(r.Header, left-saturate(call.permit.entry.wait))
+	}
+	return r
 }
 
 // CloseIdleConnections is for http.Client's method of this name.

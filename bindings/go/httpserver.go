@@ -13,6 +13,9 @@ import (
 // returns, with the outcome that [ClassifyHTTP] sees in the response's status;
 // a handler that panics counts as [Failure], and the panic goes on.
 //
+// A sender that says how long it will wait ([HeaderExpectedTimeout]) is
+// believed: the request's context ends by then.
+//
 // guard is the guard's name; [HTTPOptions] may choose one by request instead.
 func (rt *Runtime) Middleware(guard string, options ...HTTPOptions) func(http.Handler) http.Handler {
 	h := newHTTPGuard(rt, guard, options)
@@ -22,6 +25,13 @@ func (rt *Runtime) Middleware(guard string, options ...HTTPOptions) func(http.Ha
 }
 
 func (h *httpGuard) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if !h.options.NoDeadline {
+		ctx, cancel := h.rt.limited(r.Context(), r.Header)
+		defer cancel()
+		if ctx != r.Context() {
+			r = r.WithContext(ctx)
+		}
+	}
 	var p Permit
 	if err := h.enter(r, &p); err != nil {
 		h.options.Refuse(w, r, err)

@@ -19,6 +19,7 @@ type config struct {
 	virtualStart uint64
 	unsampled    bool
 	failClosed   bool
+	faults       bool
 	classify     Classifier
 	defaults     []CallOption
 	err          error
@@ -51,6 +52,12 @@ func WithMaxThreads(n int) Option {
 // without it. Names beyond that share the guard "tidegate.overflow".
 func WithMaxGuards(n int) Option {
 	return optionFunc(func(c *config) { c.maxGuards = c.count("guards", n) })
+}
+
+// WithFaults lets rules inject faults into this process's calls (rule
+// "faults"): delays, and refusals by [StageFault]. Without it they do nothing.
+func WithFaults() Option {
+	return optionFunc(func(c *config) { c.faults = true })
 }
 
 // WithVirtualClock gives the runtime a clock that stands at start and moves

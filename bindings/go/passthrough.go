@@ -49,6 +49,12 @@ func libEnter(*entry) Status                        { return statusOK }
 func libEnterCall(*entry, *callSpec, []byte) Status { return statusOK }
 func libExit(*entry, Outcome) Status                { return statusOK }
 func libPermitRoute(*entry) uint32                  { return 0 }
+func libRetryBegin(*again) Status                   { return statusUnavailable }
+func libRetryNext(*again) Status                    { return statusUnavailable }
+func libRetryAbandon(*again) Status                 { return statusUnavailable }
+func libHedgeBegin(*again) Status                   { return statusUnavailable }
+func libHedgeNext(*again) Status                    { return statusUnavailable }
+func libHedgeEnd(*again) Status                     { return statusUnavailable }
 
 func libInstrumentResolve(instrumentKind, uintptr, Instrument, []Label) (uintptr, error) {
 	return 0, nil

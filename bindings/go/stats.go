@@ -48,6 +48,9 @@ type GuardStats struct {
 	Latency        LatencyStats
 	// How often the breaker went to each state, indexed by BreakerState.
 	BreakerTransitions [7]uint64
+	Retries            uint64 // that were decided on and not abandoned
+	Hedges             uint64 // that were sent
+	RetryBudget        uint64 // retries or hedges left for a critical call; 0 without a budget
 }
 
 // LatencyStats tell how long calls took, waits of the guard left out.

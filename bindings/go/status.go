@@ -41,6 +41,20 @@ const (
 	ErrPolicyRejected Status = 112 // the module is not acceptable as a policy
 )
 
+// Why there is no further attempt: from retries, and never an error of a call.
+const (
+	stopDone          Status = 200
+	stopNotRetryable  Status = 201
+	stopAttempts      Status = 202
+	stopElapsed       Status = 203
+	stopDeadline      Status = 204
+	stopBudget        Status = 205
+	stopNotIdempotent Status = 206
+)
+
+// isStop says whether the status is such a reason.
+func (s Status) isStop() bool { return s >= stopDone }
+
 // ErrRefused matches every refusal, whichever stage it comes from.
 var ErrRefused = errors.New("tidegate: refused")
 
@@ -71,6 +85,13 @@ var statusTable = map[Status][2]string{
 	ErrSystem:             {"TG_SYSTEM", "operating system error"},
 	ErrInternal:           {"TG_INTERNAL", "internal fault"},
 	ErrPolicyRejected:     {"TG_POLICY_REJECTED", "policy rejected"},
+	stopDone:              {"TG_STOP_DONE", "no further attempt: it succeeded"},
+	stopNotRetryable:      {"TG_STOP_NOT_RETRYABLE", "no further attempt after this outcome"},
+	stopAttempts:          {"TG_STOP_ATTEMPTS", "no further attempt: all were made"},
+	stopElapsed:           {"TG_STOP_ELAPSED", "no further attempt: too much time has passed"},
+	stopDeadline:          {"TG_STOP_DEADLINE", "no further attempt before the deadline"},
+	stopBudget:            {"TG_STOP_BUDGET", "no further attempt: the budget is empty"},
+	stopNotIdempotent:     {"TG_STOP_NOT_IDEMPOTENT", "no further attempt: it must not be made twice"},
 	statusUnavailable:     {"UNAVAILABLE", "built without libtidegate, calls pass unguarded"},
 }
 

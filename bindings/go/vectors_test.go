@@ -24,6 +24,7 @@ type vector struct {
 	Comment string          `json:"comment"`
 	Rules   json.RawMessage `json:"rules"`
 	StartNS uint64          `json:"start_ns"`
+	Faults  bool            `json:"faults"`
 	Guards  []string        `json:"guards"`
 	Steps   []vectorStep    `json:"steps"`
 }
@@ -77,9 +78,18 @@ type vectorStep struct {
 	Ticket       string            `json:"ticket"`
 	Ending       string            `json:"ending"`
 	Counts       []uint32          `json:"counts"`
+	Reason       *uint64           `json:"reason"`
+	Attributes   map[string]string `json:"attributes"`
+	Criticality  string            `json:"criticality"`
+	Once         bool              `json:"once"`
+	Retry        string            `json:"retry"`
+	Hedge        string            `json:"hedge"`
+	Retries      *uint64           `json:"retries"`
+	Hedges       *uint64           `json:"hedges"`
+	BudgetLeft   *uint64           `json:"budget_left"`
+	Rejected     map[string]uint64 `json:"rejected"`
 	Expect       json.RawMessage   `json:"expect"` // a status's name, or a quantile
 
-	Criticality    string            `json:"criticality"`
 	Level          *int              `json:"level"`
 	CPU            float64           `json:"cpu"`
 	Memory         float64           `json:"memory"`
@@ -119,13 +129,17 @@ func runVector(t *testing.T, path string) {
 	if err := decoder.Decode(&v); err != nil {
 		t.Fatal(err)
 	}
-	rt, err := Open(WithVirtualClock(time.Duration(v.StartNS)))
+	options := []Option{WithVirtualClock(time.Duration(v.StartNS))}
+	if v.Faults {
+		options = append(options, WithFaults())
+	}
+	rt, err := Open(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rt.Close()
 	run := &vectorRun{T: t, rt: rt, limiters: map[string]*vectorLimiter{}, reservations: map[string]*reservation{}, permits: map[string]*Permit{}, breakers: map[string]*countedRun{},
-		tickets: map[string]counted.Ticket{}}
+		tickets: map[string]counted.Ticket{}, retries: map[string]*retrying{}, hedges: map[string]*again{}}
 	if v.Rules != nil {
 		run.status(rt.ApplyRules(v.Rules), json.RawMessage(`"TG_OK"`))
 	}
@@ -144,6 +158,8 @@ type vectorRun struct {
 	permits  map[string]*Permit
 	breakers map[string]*countedRun
 	tickets  map[string]counted.Ticket
+	retries  map[string]*retrying
+	hedges   map[string]*again
 	where    int
 
 	limiters     map[string]*vectorLimiter
@@ -161,6 +177,8 @@ func (r *vectorRun) step(s vectorStep) {
 		"limiter": r.limiter, "set_limiter": r.setLimiter, "take": r.take, "reserve": r.reserve,
 		"cancel": r.cancelReserved, "tokens": r.tokens,
 		"breaker": r.counted, "ask": r.ask, "end": r.end, "trip": r.trip, "counts": r.counts,
+		"retry": r.retry, "retry_next": r.retryNext, "retry_abandon": r.retryAbandon,
+		"hedge": r.hedge, "hedge_next": r.hedgeNext, "hedge_end": r.hedgeEnd,
 	}
 	op, ok := ops[s.Op]
 	if !ok {
@@ -206,6 +224,72 @@ func criticalityOf(s vectorStep) []CallOption {
 
 func (r *vectorRun) load(s vectorStep) { r.status(r.rt.SetSystemLoad(s.CPU, s.Memory), s.Expect) }
 
+// about is what a retry or hedge says of its call.
+func (r *vectorRun) about(s vectorStep) []CallOption {
+	var opts []CallOption
+	if s.TimeoutNS != 0 {
+		opts = append(opts, WithTimeLimit(time.Duration(s.TimeoutNS)))
+	}
+	opts = append(opts, criticalityOf(s)...)
+	if s.Once {
+		opts = append(opts, WithOnce())
+	}
+	return opts
+}
+
+func (r *vectorRun) retry(s vectorStep) {
+	retry, begun := r.guard(s.Guard).beginRetry(r.Context(), r.about(s))
+	if !begun {
+		r.Fatalf("step %d: no retry", r.where)
+	}
+	r.retries[s.As] = retry
+}
+
+func (r *vectorRun) retryNext(s vectorStep) {
+	outcome, after := outcomeRefused, time.Duration(0)
+	if s.Outcome != "refused" {
+		outcome = r.outcome(s.Outcome)
+	}
+	if s.RetryAfterNS != nil {
+		after = saturate(*s.RetryAfterNS)
+	}
+	retry := r.retries[s.Retry]
+	retry.again(outcome, after)
+	r.status(statusError(retry.call.status), s.Expect)
+	r.equal("wait", retry.call.wait, s.WaitNS)
+}
+
+func (r *vectorRun) retryAbandon(s vectorStep) { r.retries[s.Retry].abandon() }
+
+func (r *vectorRun) hedge(s vectorStep) {
+	call, g := &again{}, r.guard(s.Guard)
+	g.about(call, r.Context(), r.about(s))
+	r.status(statusError(libHedgeBegin(call)), nil)
+	r.hedges[s.As] = call
+}
+
+func (r *vectorRun) hedgeNext(s vectorStep) {
+	call := r.hedges[s.Hedge]
+	r.status(statusError(libHedgeNext(call)), s.Expect)
+	r.equal("wait", call.wait, s.WaitNS)
+}
+
+func (r *vectorRun) hedgeEnd(s vectorStep) {
+	call := r.hedges[s.Hedge]
+	call.outcome = r.outcome(s.Outcome)
+	r.status(statusError(libHedgeEnd(call)), s.Expect)
+}
+
+func (r *vectorRun) outcome(name string) Outcome {
+	for outcome, known := range outcomeNames {
+		if known == name {
+			return Outcome(outcome)
+		}
+	}
+	r.Fatalf("step %d: no outcome %q", r.where, name)
+	return 0
+}
+
 func (r *vectorRun) exit(s vectorStep) {
 	permit, ok := r.permits[s.Permit]
 	if !ok {
@@ -236,6 +320,14 @@ func (r *vectorRun) stats(s vectorStep) {
 			stage++
 		}
 		r.equal("shadow rejected "+name, got.ShadowRejected[stage], &want)
+	}
+	r.equal("retries", got.Retries, s.Retries)
+	r.equal("hedges", got.Hedges, s.Hedges)
+	r.equal("budget left", got.RetryBudget, s.BudgetLeft)
+	for stage, name := range stageNames {
+		if want, ok := s.Rejected[name]; ok {
+			r.equal("rejected by "+name, got.Rejected[stage], &want)
+		}
 	}
 	for name, want := range s.Calls {
 		outcome := 0

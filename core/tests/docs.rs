@@ -46,7 +46,7 @@ fn fault_of(block: &str) -> Option<String> {
         Err(error) => return Some(format!("no JSON: {error}")),
         Ok(json) => json,
     };
-    let options = Options { segment: SegmentOptions::default(), clock: ClockSource::Virtual(0) };
+    let options = Options { segment: SegmentOptions::default(), clock: ClockSource::Virtual(0), faults: false };
     let runtime = Runtime::open(&options).unwrap();
     match is_rules(&json) {
         true => runtime.apply_rules(block.as_bytes()).err().map(|error| error.to_string()),

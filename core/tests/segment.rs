@@ -64,8 +64,11 @@ fn two_mappings_at_different_addresses_agree() {
 #[test]
 fn the_same_name_is_the_same_segment() {
     let name = format!("same-{}", std::process::id());
-    let options =
-        Options { segment: SegmentOptions { name, ..SegmentOptions::default() }, clock: ClockSource::Virtual(7) };
+    let options = Options {
+        segment: SegmentOptions { name, ..SegmentOptions::default() },
+        clock: ClockSource::Virtual(7),
+        faults: false,
+    };
     let (one, two) = (Runtime::open(&options).unwrap(), Runtime::open(&options).unwrap());
     rules(&one, RULES);
     assert_eq!(two.rules_version(), 1);

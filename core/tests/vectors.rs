@@ -9,9 +9,11 @@ use tidegate_core::breaker::handle::CountedBreaker;
 use tidegate_core::breaker::transition::Forced;
 use tidegate_core::clock::ClockSource;
 use tidegate_core::guard::handle::Guard;
+use tidegate_core::guard::retrying::{Hedged, Hedging, Retrying};
 use tidegate_core::limiter::{self, Algorithm, Limiter, NotTaken, Reserved};
 use tidegate_core::metrics::instrument::Description;
 use tidegate_core::policy::Attribute;
+use tidegate_core::retry::plan::{Attempt, Decision, Reason};
 use tidegate_core::segment::SegmentOptions;
 use tidegate_core::system::gate::Load;
 use tidegate_core::{Call, Criticality, ErrorKind, NotEntered, Options, Outcome, Permit, Runtime, Stage};
@@ -45,17 +47,22 @@ folders!(
     concurrency,
     counted,
     counter,
+    deadline,
+    fault,
     fixed_window,
     follow,
     guard,
+    hedge,
     histogram,
     keyed,
     limiter,
     pacing,
+    retry,
     rules,
     sliding_counter,
     sliding_window,
     system,
+    throttle,
     token_bucket,
     warm_up
 );
@@ -72,7 +79,8 @@ fn run_folder(folder: &str) {
 fn run_vector(path: &Path) -> Vec<String> {
     let vector: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let clock = ClockSource::Virtual(vector["start_ns"].as_u64().unwrap());
-    let runtime = Runtime::open(&Options { segment: SegmentOptions::default(), clock }).unwrap();
+    let faults = vector.get("faults").is_some_and(|faults| faults.as_bool().unwrap());
+    let runtime = Runtime::open(&Options { segment: SegmentOptions::default(), clock, faults }).unwrap();
     if let Some(rules) = vector.get("rules") {
         runtime.apply_rules(rules.to_string().as_bytes()).unwrap();
     }
@@ -85,6 +93,8 @@ fn run_vector(path: &Path) -> Vec<String> {
         permits: HashMap::new(),
         breakers: HashMap::new(),
         tickets: HashMap::new(),
+        retries: HashMap::new(),
+        hedges: HashMap::new(),
         faults: Vec::new(),
     };
     for (number, step) in vector["steps"].as_array().unwrap().iter().enumerate() {
@@ -102,6 +112,8 @@ struct Run {
     permits: HashMap<String, Permit>,
     breakers: HashMap<String, (&'static CountedBreaker, u64)>,
     tickets: HashMap<String, Ticket>,
+    retries: HashMap<String, Retrying>,
+    hedges: HashMap<String, Hedging>,
     faults: Vec<String>,
 }
 
@@ -119,6 +131,12 @@ impl Run {
             "quantile" => self.quantile(step),
             "count" => self.count(step),
             "hottest" => self.hottest(step),
+            "retry" => self.retry(step),
+            "retry_next" => self.retry_next(step),
+            "retry_abandon" => self.retry_abandon(step),
+            "hedge" => self.hedge(step),
+            "hedge_next" => self.hedge_next(step),
+            "hedge_end" => self.hedge_end(step),
             "set_breaker" => self.set_breaker(step),
             "breaker" => self.counted(step),
             "ask" => self.ask(step),
@@ -151,29 +169,15 @@ impl Run {
     }
 
     fn enter(&mut self, step: &Value) {
-        let key = step.get("key").and_then(Value::as_str).unwrap_or("").to_owned();
-        let named = step.get("attributes").and_then(Value::as_object);
-        let attributes: Vec<Attribute> = named
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| Attribute {
-                id: self.runtime.attribute(name).unwrap(),
-                value: value.as_str().unwrap().as_bytes(),
-            })
-            .collect();
+        let named = attributes(step);
+        let ids = named.iter().map(|(name, value)| (self.runtime.attribute(name).unwrap(), value.as_bytes()));
+        let attributes: Vec<Attribute<'_>> = ids.map(|(id, value)| Attribute { id, value }).collect();
         let call = Call {
-            attributes: &attributes,
             cost: number(step, "cost").unwrap_or(0),
-            timeout_ns: number(step, "timeout_ns").unwrap_or(0),
-            key: key.as_bytes(),
-            criticality: match step.get("criticality").and_then(Value::as_str) {
-                None | Some("default") => Criticality::Default,
-                Some("critical") => Criticality::Critical,
-                Some("sheddable") => Criticality::Sheddable,
-                Some(other) => panic!("{other}"),
-            },
+            key: step.get("key").and_then(Value::as_str).unwrap_or("").as_bytes(),
+            attributes: &attributes,
             level: number(step, "level").map_or(99, |level| level as u8),
-            ..Call::default()
+            ..self.call(step)
         };
         let mut permit = Permit::default();
         let entered = self.guard(step).enter(&call, &mut permit);
@@ -186,8 +190,62 @@ impl Run {
         }
     }
 
+    /// What `retry` and `hedge` say of a call, and `enter` too.
+    fn call(&self, step: &Value) -> Call<'static> {
+        let criticality = match step.get("criticality").map(|value| value.as_str().unwrap()) {
+            Some("critical") => Criticality::Critical,
+            Some("sheddable") => Criticality::Sheddable,
+            _ => Criticality::Default,
+        };
+        let once = step.get("once").is_some_and(|once| once.as_bool().unwrap());
+        Call { timeout_ns: number(step, "timeout_ns").unwrap_or(0), criticality, once, ..Call::default() }
+    }
+
+    fn retry(&mut self, step: &Value) {
+        let retry = self.guard(step).begin_retry(&self.call(step)).unwrap();
+        self.retries.insert(text(step, "as").to_owned(), retry);
+    }
+
+    fn retry_next(&mut self, step: &Value) {
+        let attempt = match text(step, "outcome") {
+            "refused" => Attempt::Refused,
+            _ => Attempt::Ended(outcome_of(step)),
+        };
+        let retry = self.retries.get_mut(text(step, "retry")).unwrap();
+        let (status, wait) = match retry.next(attempt, number(step, "retry_after_ns").unwrap_or(0)).unwrap() {
+            Decision::Retry { wait_ns } => ("TG_OK".to_owned(), wait_ns),
+            Decision::Stop(reason) => (stopped(reason), 0),
+            Decision::Stale => panic!("stale"),
+        };
+        self.expect_status(step, status);
+        self.expect("wait", wait, number(step, "wait_ns"));
+    }
+
+    fn retry_abandon(&mut self, step: &Value) {
+        self.retries.get_mut(text(step, "retry")).unwrap().abandon().unwrap();
+    }
+
+    fn hedge(&mut self, step: &Value) {
+        let hedge = self.guard(step).begin_hedge(&self.call(step)).unwrap();
+        self.hedges.insert(text(step, "as").to_owned(), hedge);
+    }
+
+    fn hedge_next(&mut self, step: &Value) {
+        let (status, wait) = match self.hedges.get_mut(text(step, "hedge")).unwrap().next().unwrap() {
+            Hedged::Send => ("TG_OK".to_owned(), 0),
+            Hedged::Wait(ns) => ("TG_OK".to_owned(), ns),
+            Hedged::Stop(reason) => (stopped(reason), 0),
+        };
+        self.expect_status(step, status);
+        self.expect("wait", wait, number(step, "wait_ns"));
+    }
+
+    fn hedge_end(&mut self, step: &Value) {
+        self.hedges.get_mut(text(step, "hedge")).unwrap().end(outcome_of(step)).unwrap();
+    }
+
     fn exit(&mut self, step: &Value) {
-        let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == text(step, "outcome")).unwrap();
+        let outcome = outcome_of(step);
         let exited = self.permits.get_mut(text(step, "permit")).unwrap().exit(outcome);
         self.expect_status(step, exited.map_or_else(status_of, |()| "TG_OK".into()));
     }
@@ -206,6 +264,16 @@ impl Run {
         self.expect("breaker", breaker, step.get("breaker").and_then(Value::as_str).map(str::to_owned));
         self.expect("inflight", stats.inflight, number(step, "inflight"));
         self.expect("limit", stats.limit, number(step, "limit"));
+        let retries = stats.retries.unwrap_or_default();
+        self.expect("budget left", retries.budget_left, number(step, "budget_left"));
+        self.expect("retries", retries.decided[0], number(step, "retries"));
+        self.expect("hedges", retries.hedges, number(step, "hedges"));
+        for stage in Stage::ALL {
+            let want = step.get("rejected").and_then(|rejected| number(rejected, stage.name()));
+            self.expect(stage.name(), stats.rejected[stage as usize], want);
+            let want = step.get("shadow_rejected").and_then(|rejected| number(rejected, stage.name()));
+            self.expect(stage.name(), stats.shadow_rejected[stage as usize], want);
+        }
         for outcome in Outcome::ALL {
             let want = step.get("calls").and_then(|calls| number(calls, outcome.name()));
             self.expect(outcome.name(), stats.calls[outcome as usize], want);
@@ -397,6 +465,19 @@ impl Run {
         counter.add(number(step, "n").unwrap()).unwrap();
         self.expect("counter", counter.value().unwrap(), number(step, "value"));
     }
+}
+
+fn outcome_of(step: &Value) -> Outcome {
+    Outcome::ALL.into_iter().find(|outcome| outcome.name() == text(step, "outcome")).unwrap()
+}
+
+fn stopped(reason: Reason) -> String {
+    format!("TG_STOP_{}", reason.name().to_uppercase())
+}
+
+fn attributes(step: &Value) -> Vec<(String, String)> {
+    let all = step.get("attributes").and_then(Value::as_object);
+    all.into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
 fn text<'a>(step: &'a Value, field: &str) -> &'a str {

@@ -59,6 +59,9 @@ pub const TG_CRITICALITY_CRITICAL: u32 = 1;
 /// A call to be shed first.
 pub const TG_CRITICALITY_SHEDDABLE: u32 = 2;
 
+/// In tg_call.flags: it must not be made twice. It is neither tried again, unless it was refused here, nor hedged.
+pub const TG_CALL_ONCE: u32 = 1;
+
 /// A named protected resource.
 pub struct tg_guard {
     _opaque: [u8; 0],
@@ -109,8 +112,10 @@ pub struct tg_call {
     pub level: u32,
     /// 1: level is set; 0: it is not, and counts as 99.
     pub has_level: u32,
+    /// A sum of TG_CALL_*.
+    pub flags: u32,
     /// Zeros.
-    pub reserved: [u8; 40],
+    pub reserved: [u8; 36],
 }
 
 /// What a guard did and how it stands.
@@ -146,8 +151,14 @@ pub struct tg_guard_stats {
     pub latency_p99: f64,
     /// How often the breaker went to each state, by TG_BREAKER_*.
     pub breaker_transitions: [u64; 8],
+    /// Retries that were decided on and not abandoned.
+    pub retries: u64,
+    /// Hedges that were sent.
+    pub hedges: u64,
+    /// Retries or hedges that the budget has left for a critical call; 0 without a budget.
+    pub retry_budget: u64,
     /// Zeros.
-    pub reserved: [u8; 32],
+    pub reserved: [u8; 8],
 }
 
 /// Finds or makes the guard of this name: 1 to 128 bytes of UTF-8 without control characters. Once per name; the handle
@@ -260,6 +271,7 @@ unsafe fn read_call<'a>(
             level: level(call)?,
             timeout_ns: call.timeout_ns,
             deadline_ns: call.deadline_ns,
+            once: once(call.flags)?,
             key: bytes_of("call.key", call.key)?,
             attributes: attributes.assume_init_ref(),
         })
@@ -272,6 +284,37 @@ unsafe fn read_call<'a>(
 unsafe fn bytes_of<'a>(name: &str, bytes: tg_str) -> Result<&'a [u8], Error> {
     // SAFETY: by contract.
     unsafe { crate::arguments::bytes(name, bytes.ptr.cast(), bytes.len) }
+}
+
+#[inline(always)]
+fn once(flags: u32) -> Result<bool, Error> {
+    match flags {
+        0 => Ok(false),
+        TG_CALL_ONCE => Ok(true),
+        _ => Err(Error::new(ErrorKind::Unsupported, "call.flags: a flag is set that this version does not know")),
+    }
+}
+
+/// What a caller says of a logical call, of which NULL says nothing. Its attributes are not looked at.
+///
+/// # Safety
+/// As [`read_call`], or NULL.
+pub(crate) unsafe fn about<'a>(call: *const tg_call) -> Result<Call<'a>, Error> {
+    if call.is_null() {
+        return Ok(Call::PLAIN);
+    }
+    // SAFETY: by contract.
+    unsafe {
+        let call = sized("call", call)?;
+        reserved("call", &call.reserved)?;
+        Ok(Call {
+            criticality: criticality(call.criticality)?,
+            timeout_ns: call.timeout_ns,
+            deadline_ns: call.deadline_ns,
+            once: once(call.flags)?,
+            ..Call::PLAIN
+        })
+    }
 }
 
 #[inline(always)]
@@ -325,7 +368,7 @@ unsafe fn permit_of<'a>(permit: *mut tg_permit) -> Option<&'a mut Permit> {
 /// # Safety
 /// NULL, or a handle from tg_guard_resolve.
 #[inline(always)]
-unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
+pub(crate) unsafe fn guard_of(guard: *const tg_guard) -> Option<&'static Guard> {
     // SAFETY: by contract; handles are never unmapped.
     if is_usable(guard.cast::<Guard>()) { Some(unsafe { &*guard.cast::<Guard>() }) } else { None }
 }
@@ -372,7 +415,8 @@ pub extern "C" fn tg_permit_stage(permit: *const tg_permit) -> tg_stage {
     see(permit, TG_STAGE_NONE, |permit| permit.stage().into())
 }
 
-/// The stage's own reason: a policy's number, or the index of the rate limit that refused. HOT.
+/// The stage's own reason: a policy's number, the index of the rate limit that refused, or the tg_outcome that a fault stands
+/// for. HOT.
 #[unsafe(no_mangle)]
 pub extern "C" fn tg_permit_reason(permit: *const tg_permit) -> u32 {
     see(permit, 0, Permit::reason)
@@ -405,6 +449,9 @@ fn fill(to: &mut tg_guard_stats, from: &GuardStats) {
     }
     (to.inflight, to.limit) = (from.inflight, from.limit);
     (to.calls, to.rejected, to.shadow_rejected) = (from.calls, from.rejected, from.shadow_rejected);
+    if let Some(retries) = &from.retries {
+        (to.retries, to.hedges, to.retry_budget) = (retries.decided[0], retries.hedges, retries.budget_left);
+    }
     (to.expired, to.misused_exits) = (from.expired, from.misused_exits);
     (to.latency_count, to.latency_sum) = (from.latency.count(), from.latency.sum);
     (to.latency_p50, to.latency_p90, to.latency_p99) = (quantile(0.5), quantile(0.9), quantile(0.99));

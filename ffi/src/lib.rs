@@ -7,12 +7,15 @@
 pub mod breaker;
 pub mod clock;
 pub mod counted;
+pub mod deadline;
 pub mod guard;
+pub mod hedge;
 pub mod hottest;
 pub mod instrument;
 pub mod limiter;
 mod metrics;
 pub mod policy;
+pub mod retry;
 pub mod rules;
 pub mod runtime;
 pub mod status;

@@ -20,6 +20,9 @@ pub const TG_CLOCK_VIRTUAL: u32 = 1;
 /// In tg_features: this build runs WASM policies.
 pub const TG_FEATURE_WASM: u64 = 1;
 
+/// In tg_options.flags: rules may inject faults into this process's calls.
+pub const TG_OPTION_FAULTS: u32 = 1;
+
 /// What a runtime is opened with. Set by TG_OPTIONS_INIT, then change what is needed.
 #[repr(C)]
 pub struct tg_options {
@@ -38,8 +41,10 @@ pub struct tg_options {
     pub max_threads: u32,
     /// Guards, 1 to 65536; 0: 4096. Names beyond share the guard "tidegate.overflow".
     pub max_guards: u32,
+    /// A sum of TG_OPTION_*.
+    pub flags: u32,
     /// Zeros.
-    pub reserved: [u8; 80],
+    pub reserved: [u8; 76],
 }
 
 /// An opened Tidegate.
@@ -119,7 +124,11 @@ unsafe fn read(options: &tg_options) -> Result<Options, Error> {
         max_threads: or(options.max_threads.into(), default.max_threads.into()) as u32,
         max_guards: or(options.max_guards.into(), default.max_guards.into()) as u32,
     };
-    Ok(Options { segment, clock })
+    if options.flags & !TG_OPTION_FAULTS != 0 {
+        let what = "options.flags: a flag is set that this version of the library does not know";
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    Ok(Options { segment, clock, faults: options.flags & TG_OPTION_FAULTS != 0 })
 }
 
 /// Closes a runtime: gives back what this process holds, and the segment's pages, at once. Its handles answer TG_CLOSED

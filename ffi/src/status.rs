@@ -4,7 +4,8 @@ use crate::boundary::Answer;
 use std::ffi::c_char;
 use tidegate_core::{Error, ErrorKind, Stage};
 
-/// What a call answers: TG_OK, a refusal (1 to 99, one number a stage), or an error (100 and up). Numbers are never
+/// What a call answers: TG_OK, a refusal (1 to 99, one number a stage), an error (100 to 199), or why there is no
+/// further attempt (200 and up). Numbers are never
 /// used again for something else.
 pub type tg_status = i32;
 
@@ -12,11 +13,11 @@ pub type tg_status = i32;
 pub const TG_OK: tg_status = 0;
 /// Refused: no time left.
 pub const TG_REFUSED_DEADLINE: tg_status = 1;
-/// Refused: a fault injected on purpose (a later version).
+/// Refused: a fault injected on purpose; the reason is the outcome that it stands for.
 pub const TG_REFUSED_FAULT: tg_status = 2;
 /// Refused: the circuit breaker is open, or has its probes out.
 pub const TG_REFUSED_BREAKER: tg_status = 3;
-/// Refused: the client-side share of a backend that refuses (a later version).
+/// Refused: the callee refuses most calls, so that only a share of them is sent.
 pub const TG_REFUSED_THROTTLE: tg_status = 4;
 /// Refused: a policy said so.
 pub const TG_REFUSED_POLICY: tg_status = 5;
@@ -53,7 +54,22 @@ pub const TG_INTERNAL: tg_status = 111;
 /// The module is not acceptable as a policy.
 pub const TG_POLICY_REJECTED: tg_status = 112;
 
-const NAMES: [(tg_status, &std::ffi::CStr); 22] = [
+/// No further attempt: the last one was a success.
+pub const TG_STOP_DONE: tg_status = 200;
+/// No further attempt: its outcome is not one that is tried again, or what refused it does not say when to come back.
+pub const TG_STOP_NOT_RETRYABLE: tg_status = 201;
+/// No further attempt: as many were made as may be.
+pub const TG_STOP_ATTEMPTS: tg_status = 202;
+/// No further attempt: it would begin later than max_elapsed after the first.
+pub const TG_STOP_ELAPSED: tg_status = 203;
+/// No further attempt: it would not begin before the deadline.
+pub const TG_STOP_DEADLINE: tg_status = 204;
+/// No further attempt: the guard's budget has nothing left for it.
+pub const TG_STOP_BUDGET: tg_status = 205;
+/// No further attempt: the call must not be made twice.
+pub const TG_STOP_NOT_IDEMPOTENT: tg_status = 206;
+
+const NAMES: [(tg_status, &std::ffi::CStr); 29] = [
     (TG_OK, c"TG_OK"),
     (TG_REFUSED_DEADLINE, c"TG_REFUSED_DEADLINE"),
     (TG_REFUSED_FAULT, c"TG_REFUSED_FAULT"),
@@ -76,6 +92,13 @@ const NAMES: [(tg_status, &std::ffi::CStr); 22] = [
     (TG_SYSTEM, c"TG_SYSTEM"),
     (TG_INTERNAL, c"TG_INTERNAL"),
     (TG_POLICY_REJECTED, c"TG_POLICY_REJECTED"),
+    (TG_STOP_DONE, c"TG_STOP_DONE"),
+    (TG_STOP_NOT_RETRYABLE, c"TG_STOP_NOT_RETRYABLE"),
+    (TG_STOP_ATTEMPTS, c"TG_STOP_ATTEMPTS"),
+    (TG_STOP_ELAPSED, c"TG_STOP_ELAPSED"),
+    (TG_STOP_DEADLINE, c"TG_STOP_DEADLINE"),
+    (TG_STOP_BUDGET, c"TG_STOP_BUDGET"),
+    (TG_STOP_NOT_IDEMPOTENT, c"TG_STOP_NOT_IDEMPOTENT"),
 ];
 
 /// Details of an error, written into the caller's own struct: a NULL is fine where one is asked for.

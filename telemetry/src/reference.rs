@@ -3,6 +3,7 @@
 use crate::own::{Own, TABLE, reason};
 use std::fmt::Write;
 use tidegate_core::breaker::state::State;
+use tidegate_core::retry::Reason;
 use tidegate_core::{Outcome, Stage};
 
 /// `docs/metrics.md` as Markdown: an introduction, and a table of the runtime's metrics and their labels' values.
@@ -26,8 +27,10 @@ fn label_values() -> String {
     let mut text = String::from("\n## Values of labels\n\n| label | values |\n|---|---|\n");
     let _ = writeln!(text, "| `outcome` | {} |", listed(Outcome::ALL.iter().map(|outcome| outcome.name())));
     text.push_str(
-        "| `result` | `ok` (success, ignored), `error` (failure, timeout, overloaded), `cancelled`, `rejected` |\n",
+        "| `result` of requests | `ok` (success, ignored), `error` (failure, timeout, overloaded), `cancelled`, `rejected` |\n",
     );
+    let reasons = listed(Reason::ALL.iter().map(|reason| reason.name()));
+    let _ = writeln!(text, "| `result` of retry attempts | `retry`, or why there was none: {reasons} |");
     let stages = Stage::ALL.iter().map(|stage| format!("`{}`: `{}`", stage.name(), reason(*stage)));
     let _ = writeln!(text, "| `stage` and its `reason` | {} |", stages.collect::<Vec<_>>().join(", "));
     let _ = writeln!(text, "| `state`, `to` | {} |", listed(State::ALL.iter().map(|state| state.name())));

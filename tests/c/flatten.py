@@ -15,8 +15,8 @@ FIELDS = {"at_ns", "op", "comment", "guard", "as", "permit", "cost", "key", "tim
           "n", "value", "expect", "state", "name", "max_requests", "interval_ns",
           "bucket_period_ns", "refused_by", "ticket", "ending", "counts", "wait_ns",
           "limiter", "reservation", "algorithm", "rate", "per_ns", "burst", "max_wait_ns", "buckets", "warm_up_ns",
-          "cold_factor", "tokens", "criticality", "level", "cpu", "memory", "shadow_rejected",
-          "attributes", "reason", "names"}
+          "cold_factor", "tokens", "criticality", "level", "cpu", "memory", "shadow_rejected", "reason", "attributes", "once",
+          "retry", "hedge", "retries", "hedges", "budget_left", "rejected", "names"}
 
 
 def line(*fields):
@@ -31,18 +31,23 @@ def compact(document):
 
 
 def enter(s):
+    attributes = [part for attribute in s.get("attributes", {}).items() for part in attribute]
     # What it says holds for the next enter alone.
     if s.keys() & {"criticality", "level"}:
         line("matters", CRITICALITIES.index(s.get("criticality", "default")), s.get("level"))
-    for name, value in s.get("attributes", {}).items():
-        line("attribute", name, value)
     line("enter", s["guard"], s.get("as"), s.get("cost"), s.get("timeout_ns"), s.get("key"), s.get("expect"),
-         s.get("retry_after_ns"), s.get("wait_ns"), s.get("reason"))
+         s.get("retry_after_ns"), s.get("wait_ns"), s.get("reason"), *attributes)
+
+
+def begin(s):
+    line(s["op"], s["guard"], s["as"], s.get("timeout_ns"), s.get("criticality"), int(s.get("once", False)))
 
 
 def stats(s):
     calls = [s.get("calls", {}).get(outcome) for outcome in OUTCOMES]
-    line("stats", s["guard"], s.get("breaker"), s.get("inflight"), s.get("limit"), *calls)
+    rejected = [s.get("rejected", {}).get(stage) for stage in STAGES[1:]]
+    line("stats", s["guard"], s.get("breaker"), s.get("inflight"), s.get("limit"), *calls, s.get("budget_left"),
+         s.get("retries"), s.get("hedges"), *rejected)
     if "shadow_rejected" in s:
         line("shadow_rejected", s["guard"], *[s["shadow_rejected"].get(stage) for stage in STAGES])
 
@@ -85,13 +90,20 @@ OPS = {
     "trip": lambda s: line("trip", s["name"]),
     "counts": lambda s: line("counts", s["name"], s.get("state"), *s.get("counts", [])),
     "load": lambda s: line("load", s.get("cpu", 0), s.get("memory", 0)),
+    "retry": begin,
+    "retry_next": lambda s: line("retry_next", s["retry"], s["outcome"], s.get("retry_after_ns"), s.get("expect"),
+                                 s.get("wait_ns")),
+    "retry_abandon": lambda s: line("retry_abandon", s["retry"]),
+    "hedge": begin,
+    "hedge_next": lambda s: line("hedge_next", s["hedge"], s.get("expect"), s.get("wait_ns")),
+    "hedge_end": lambda s: line("hedge_end", s["hedge"], s["outcome"]),
     "set_breaker": lambda s: line("set_breaker", s["guard"], s["state"], s.get("expect")),
 }
 
 
 def flatten(path, root):
     vector = json.loads(path.read_text())
-    line("open", path.relative_to(root), vector.get("start_ns", 0))
+    line("open", path.relative_to(root), vector.get("start_ns", 0), int(vector.get("faults", False)))
     if "rules" in vector:
         line("rules", compact(vector["rules"]), "TG_OK")
     for guard in vector.get("guards", []):

@@ -12,8 +12,11 @@ typedef struct named_breaker { char name[64]; const tg_breaker *breaker; uint64_
 typedef struct named_ticket { char name[64]; tg_breaker_ticket ticket; } named_ticket;
 static named_breaker counted[8];
 static named_ticket tickets[MOST_PERMITS];
+typedef struct named_retry { char name[32]; tg_retry retry; tg_hedge hedge; } named_retry;
 
 static tg_runtime *rt;
+static named_retry retries[32];
+static int retry_count;
 static named_permit permits[MOST_PERMITS];
 static int permit_count, passed, failed;
 static char vector[256], step[16];
@@ -52,13 +55,14 @@ static tg_permit *permit_named(const char *name) {
   return &permits[permit_count++].permit;
 }
 
-/* open <name> <start_ns> */
+/* open <name> <start_ns> <faults> */
 static void op_open(void) {
   tg_options options = TG_OPTIONS_INIT;
   options.clock = TG_CLOCK_VIRTUAL;
   options.virtual_start_ns = number(2);
   snprintf(vector, sizeof vector, "%s", fields[1]);
-  permit_count = 0;
+  options.flags = number(3) ? TG_OPTION_FAULTS : 0;
+  permit_count = retry_count = 0;
   memset(counted, 0, sizeof counted);
   memset(tickets, 0, sizeof tickets);
   atomic_store(&check_faults, 0);
@@ -86,32 +90,52 @@ static uint32_t criticality, level, has_level;
 /* matters <criticality> <level> */
 static void op_matters(void) { criticality = (uint32_t)number(1), level = (uint32_t)number(2), has_level = has(2); }
 
-/* attribute <name> <value>: what it says holds for the next enter alone. */
-static tg_attribute attributes[16];
-static char values[16][64];
-static size_t attribute_count;
-
-static void op_attribute(void) {
-  tg_attribute *to = &attributes[attribute_count];
-  char *value = values[attribute_count++ % 16];
-  snprintf(value, sizeof *values, "%s", fields[2]);
-  CHECK_STATUS(tg_attribute_resolve(rt, str(fields[1]), &to->id), TG_OK);
-  to->value = str(value);
-}
-
-/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason> */
+/* enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason> <attribute name> <value>... */
 static void op_enter(void) {
   tg_call call = TG_CALL_INIT;
+  tg_attribute attributes[8];
+  for (int i = 10; i + 1 < field_count && call.attribute_count < 8; i += 2) {
+    tg_attribute *attribute = &attributes[call.attribute_count++];
+    *attribute = (tg_attribute){ .value = text(i + 1) };
+    CHECK_STATUS(tg_attribute_resolve(rt, text(i), &attribute->id), TG_OK);
+  }
+  call.attributes = attributes;
   tg_permit unnamed, *permit = has(2) ? permit_named(fields[2]) : &unnamed;
   call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
   call.criticality = criticality, call.level = level, call.has_level = has_level;
   criticality = level = has_level = 0;
-  call.attributes = attributes, call.attribute_count = attribute_count;
   attribute_count = 0;
   expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
   expect_number("retry after", tg_permit_retry_after(permit), 7);
   expect_number("wait", tg_permit_wait(permit), 8);
   expect_number("reason", tg_permit_reason(permit), 9);
+}
+
+static named_retry *retry_named(const char *name) {
+  for (int i = 0; i < retry_count; i++)
+    if (strcmp(retries[i].name, name) == 0) return &retries[i];
+  REQUIRE(retry_count < 32);
+  snprintf(retries[retry_count].name, sizeof retries->name, "%s", name);
+  return &retries[retry_count++];
+}
+
+/* retry|hedge <guard> <as> <timeout> <criticality> <once> */
+static tg_call about(void) {
+  tg_call call = TG_CALL_INIT;
+  call.timeout_ns = number(3);
+  if (has(4)) call.criticality = fields[4][0] == 'c' ? TG_CRITICALITY_CRITICAL : TG_CRITICALITY_SHEDDABLE;
+  call.flags = number(5) ? TG_CALL_ONCE : 0;
+  return call;
+}
+
+static void op_retry(void) {
+  tg_call call = about();
+  CHECK_STATUS(tg_retry_begin(guard_of(rt, fields[1]), &call, &retry_named(fields[2])->retry), TG_OK);
+}
+
+static void op_hedge(void) {
+  tg_call call = about();
+  CHECK_STATUS(tg_hedge_begin(guard_of(rt, fields[1]), &call, &retry_named(fields[2])->hedge), TG_OK);
 }
 
 static tg_outcome outcome_named(const char *name) {
@@ -120,6 +144,28 @@ static tg_outcome outcome_named(const char *name) {
     if (strcmp(names[i], name) == 0) return i;
   REQUIRE(!"an outcome");
   return -1;
+}
+
+/* retry_next <retry> <outcome> <retry after> <expect> <wait> */
+static void op_retry_next(void) {
+  tg_outcome outcome = strcmp(fields[2], "refused") == 0 ? TG_OUTCOME_REFUSED : outcome_named(fields[2]);
+  uint64_t wait = 1;
+  expect_status(tg_retry_next(&retry_named(fields[1])->retry, outcome, number(3), &wait), 4);
+  expect_number("wait", wait, 5);
+}
+
+static void op_retry_abandon(void) { CHECK_STATUS(tg_retry_abandon(&retry_named(fields[1])->retry), TG_OK); }
+
+/* hedge_next <hedge> <expect> <wait> */
+static void op_hedge_next(void) {
+  uint64_t wait = 1;
+  expect_status(tg_hedge_next(&retry_named(fields[1])->hedge, &wait), 2);
+  expect_number("wait", wait, 3);
+}
+
+/* hedge_end <hedge> <outcome> */
+static void op_hedge_end(void) {
+  CHECK_STATUS(tg_hedge_end(&retry_named(fields[1])->hedge, outcome_named(fields[2])), TG_OK);
 }
 
 /* exit <permit> <outcome> <expect> */
@@ -135,7 +181,7 @@ static void op_set_breaker(void) {
   expect_status(tg_guard_set_breaker(guard_of(rt, fields[1]), state), 3);
 }
 
-/* stats <guard> <breaker> <inflight> <limit> <calls by outcome>... */
+/* stats <guard> <breaker> <inflight> <limit> <calls by outcome>... <budget left> <retries> <hedges> <rejected by stage>... */
 static void op_stats(void) {
   tg_guard_stats stats = stats_of(guard_of(rt, fields[1]));
   const char *breaker = stats.breaker < 7 ? breakers[stats.breaker] : "?";
@@ -143,6 +189,10 @@ static void op_stats(void) {
   expect_number("inflight", stats.inflight, 3);
   expect_number("limit", stats.limit, 4);
   for (int i = 0; i < 6; i++) expect_number("calls", stats.calls[i], 5 + i);
+  expect_number("budget left", stats.retry_budget, 11);
+  expect_number("retries", stats.retries, 12);
+  expect_number("hedges", stats.hedges, 13);
+  for (int stage = 1; stage <= 8; stage++) expect_number("rejected", stats.rejected[stage], 13 + stage);
 }
 
 static named_breaker *breaker_named(const char *name) {
@@ -351,9 +401,11 @@ static const struct { const char *name; void (*run)(void); } ops[] = {
   { "count", op_count }, { "quantile", op_quantile }, { "set_breaker", op_set_breaker },
   { "limiter", op_limiter }, { "set_limiter", op_set_limiter }, { "take", op_take }, { "reserve", op_reserve },
   { "cancel", op_cancel }, { "tokens", op_tokens },
-  { "attribute", op_attribute }, { "hottest", op_hottest },
+  { "hottest", op_hottest },
   { "breaker", op_breaker }, { "ask", op_ask }, { "ended", op_ended }, { "trip", op_trip }, { "counts", op_counts },
   { "matters", op_matters }, { "shadow_rejected", op_shadow_rejected }, { "load", op_load },
+  { "retry", op_retry }, { "retry_next", op_retry_next }, { "retry_abandon", op_retry_abandon }, { "hedge", op_hedge },
+  { "hedge_next", op_hedge_next }, { "hedge_end", op_hedge_end },
 };
 
 static void run(char *line) {

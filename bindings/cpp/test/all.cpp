@@ -9,6 +9,7 @@
 #include "policy_test.cpp"
 #include "queue_test.cpp"
 #include "result_test.cpp"
+#include "retry_test.cpp"
 #include "runtime_test.cpp"
 #include "vectors.cpp"
 

@@ -19,6 +19,8 @@ struct scene {
   std::map<std::string, tidegate::permit> permits;
   std::map<std::string, std::pair<const tg_breaker *, std::uint64_t>> counted;
   std::map<std::string, tg_breaker_ticket> tickets;
+  std::map<std::string, tg_retry> retries;
+  std::map<std::string, tg_hedge> hedges;
 };
 
 std::optional<scene> now;
@@ -49,8 +51,9 @@ void open(const fields &f) {
   tidegate::options with;
   with.virtual_clock = true;
   with.virtual_start = ns_of(f, 2);
+  with.faults = number(f, 3) != 0;
   check::faults = 0;
-  now.emplace(scene{tidegate::runtime::open(with).value(), f[1], "-", {}, {}, {}});
+  now.emplace(scene{tidegate::runtime::open(with).value(), f[1], "-", {}, {}, {}, {}, {}});
 }
 
 void end(const fields &) {
@@ -77,22 +80,17 @@ void matters(const fields &f) {
     matter.criticality(how);
 }
 
-// attribute <name> <value>: what it says holds for the next enter alone.
-std::vector<std::pair<std::uint32_t, std::string>> attributes;
-void attribute(const fields &f) { attributes.emplace_back(now->rt.attribute(f[1])->id(), f[2]); }
-
-// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason>
+// enter <guard> <as> <cost> <timeout> <key> <expect> <retry after> <wait> <reason> <attribute name> <value>...
 void enter(const fields &f) {
   tidegate::call about = matter;
   matter = tidegate::call();
   about.cost(number(f, 3));
   if (has(f, 4)) about.timeout(ns_of(f, 4));
   if (has(f, 5)) about.key(f[5]);
-  std::vector<tg_attribute> tags;
-  for (const auto &[id, value] : attributes) tags.push_back(tidegate::attribute(id)(value));
-  about.attributes(tags.data(), tags.size());
+  std::vector<tg_attribute> attributes;
+  for (std::size_t i = 10; i + 1 < f.size(); i += 2) attributes.push_back(now->rt.attribute(f[i]).value()(f[i + 1]));
+  about.attributes(attributes.data(), attributes.size());
   auto entered = guard_of(f[1]).enter(about);
-  attributes.clear();
   expect(entered.status(), f, 6);
   expect("retry after", entered ? 0 : in_c(entered.error().retry_after), f, 7);
   expect("wait", entered ? in_c(entered->wait()) : 0, f, 8);
@@ -111,18 +109,66 @@ outcome outcome_named(const std::string &name) {
   return outcome::failure;
 }
 
+// retry|hedge <guard> <as> <timeout> <criticality> <once>
+tidegate::call about(const fields &f) {
+  tidegate::call about;
+  if (has(f, 3)) about.timeout(ns_of(f, 3));
+  if (has(f, 4)) about.criticality(f[4] == "critical" ? tidegate::criticality::critical : tidegate::criticality::sheddable);
+  if (number(f, 5) != 0) about.once();
+  return about;
+}
+
+void retry(const fields &f) {
+  const auto call = about(f);
+  CHECK_STATUS(static_cast<status>(tg_retry_begin(guard_of(f[1]).handle(), &call.raw(), &now->retries[f[2]])), status::ok);
+}
+
+// retry_next <retry> <outcome> <retry after> <expect> <wait>
+void retry_next(const fields &f) {
+  const tg_outcome how = f[2] == "refused" ? TG_OUTCOME_REFUSED : static_cast<tg_outcome>(outcome_named(f[2]));
+  std::uint64_t wait = 1;
+  expect(static_cast<status>(tg_retry_next(&now->retries[f[1]], how, number(f, 3), &wait)), f, 4);
+  expect("wait", wait, f, 5);
+}
+
+void retry_abandon(const fields &f) {
+  CHECK_STATUS(static_cast<status>(tg_retry_abandon(&now->retries[f[1]])), status::ok);
+}
+
+void hedge(const fields &f) {
+  const auto call = about(f);
+  CHECK_STATUS(static_cast<status>(tg_hedge_begin(guard_of(f[1]).handle(), &call.raw(), &now->hedges[f[2]])), status::ok);
+}
+
+// hedge_next <hedge> <expect> <wait>
+void hedge_next(const fields &f) {
+  std::uint64_t wait = 1;
+  expect(static_cast<status>(tg_hedge_next(&now->hedges[f[1]], &wait)), f, 2);
+  expect("wait", wait, f, 3);
+}
+
+// hedge_end <hedge> <outcome>
+void hedge_end(const fields &f) {
+  const auto how = static_cast<tg_outcome>(outcome_named(f[2]));
+  CHECK_STATUS(static_cast<status>(tg_hedge_end(&now->hedges[f[1]], how)), status::ok);
+}
+
 // exit <permit> <outcome> <expect>
 void exit(const fields &f) { expect(now->permits[f[1]].exit(outcome_named(f[2])), f, 3); }
 
 const char *const breakers[] = {"disabled", "closed", "open", "half_open", "recovering", "forced_open", "forced_closed"};
 
-// stats <guard> <breaker> <inflight> <limit> <calls by outcome>...
+// stats <guard> <breaker> <inflight> <limit> <calls by outcome>... <budget left> <retries> <hedges> <rejected by stage>...
 void stats(const fields &f) {
   const auto stats = stats_of(guard_of(f[1]));
   expect("breaker", breakers[static_cast<std::size_t>(stats.breaker()) % 7], f, 2);
   expect("inflight", stats.inflight(), f, 3);
   expect("limit", stats.limit(), f, 4);
   for (std::size_t i = 0; i < 6; i++) expect("calls", stats.calls(static_cast<outcome>(i)), f, 5 + i);
+  expect("budget left", stats.retry_budget(), f, 11);
+  expect("retries", stats.retries(), f, 12);
+  expect("hedges", stats.hedges(), f, 13);
+  for (std::size_t i = 1; i <= 8; i++) expect("rejected", stats.rejected(static_cast<tidegate::stage>(i)), f, 13 + i);
 }
 
 // shadow_rejected <guard> <by stage>...
@@ -277,10 +323,12 @@ inline int run_all(const char *program) {
   const std::map<std::string, void (*)(const fields &)> ops = {
       {"open", open}, {"end", end},     {"step", step},    {"guard", guard}, {"at", at},
       {"rules", rules}, {"enter", enter}, {"exit", exit}, {"stats", stats}, {"record", record},
-      {"attribute", attribute}, {"hottest", hottest}, {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
+      {"hottest", hottest}, {"quantile", quantile}, {"count", count}, {"set_breaker", set_breaker}, {"breaker", counted},
       {"limiter", limiter}, {"set_limiter", set_limiter}, {"take", take}, {"reserve", reserve}, {"cancel", cancel}, {"tokens", tokens},
       {"ask", ask}, {"ended", ended}, {"trip", trip}, {"counts", counts},
-      {"matters", matters}, {"shadow_rejected", shadow_rejected}, {"load", load}};
+      {"matters", matters}, {"shadow_rejected", shadow_rejected}, {"load", load}, {"retry", retry},
+      {"retry_next", retry_next}, {"retry_abandon", retry_abandon}, {"hedge", hedge}, {"hedge_next", hedge_next},
+      {"hedge_end", hedge_end}};
   for (std::string line; std::getline(std::cin, line);) {
     const fields f = split(line);
     const auto op = ops.find(f[0]);

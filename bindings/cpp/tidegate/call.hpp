@@ -48,6 +48,8 @@ class call {
   call &deadline(nanoseconds moment) noexcept {
     return raw_.deadline_ns = std::max<std::uint64_t>(detail::unsigned_ns(moment), 1), *this;
   }
+  // It must not be made twice: it is tried again only where a guard of ours refused it.
+  call &once() noexcept { return raw_.flags |= TG_CALL_ONCE, *this; }
   // What policies may look at: at most 16.
   template <std::size_t N>
   call &attributes(const tg_attribute (&tags)[N]) noexcept {

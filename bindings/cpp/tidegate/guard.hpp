@@ -36,6 +36,34 @@ class guard {
     return pass(&about.raw(), std::forward<Fn>(fn), judge);
   }
 
+  // Runs fn as often as the guard's rules allow (rule "retry"), each time as run does, and waits in between by the
+  // runtime's waiter; returns what the last attempt gave. Of `about` the time limit holds for all attempts together, and
+  // call::once lets only those be repeated that the guard refused. An exception ends it. fn is called several times.
+  template <class Fn>
+  run_result<Fn &> retry(Fn &&fn) const {
+    return retry(call(), std::forward<Fn>(fn));
+  }
+  template <class Fn>
+  run_result<Fn &> retry(const call &about, Fn &&fn) const {
+    return retry(about, std::forward<Fn>(fn), classify{});
+  }
+  template <class Fn, class Judge>
+  run_result<Fn &> retry(const call &about, Fn &&fn, const Judge &judge) const {
+    tg_retry state;
+    const bool begun = tg_retry_begin(handle_, &about.raw(), &state) == TG_OK;
+    for (;;) {
+      tg_outcome how = TG_OUTCOME_FAILURE;
+      auto ended = attempt(about, fn, judge, how);
+      std::uint64_t wait = 0;
+      if (!begun || how == TG_OUTCOME_CANCELLED || tg_retry_next(&state, how, comes_back(ended), &wait) != TG_OK)
+        return ended;
+      if (around_ && wait > 0 && !around_->wait(detail::saturated(wait))) {
+        tg_retry_abandon(&state);
+        return ended;
+      }
+    }
+  }
+
   // Asks to pass. The caller waits permit::wait (or lets wait_for do it), works, and settles or exits the permit. An
   // error is a refusal or, where the options fail closed, a fault of the library's.
   result<permit> enter() const { return admitted(nullptr); }
@@ -108,6 +136,27 @@ class guard {
     const status waited = wait_for(held);
     if (waited != status::ok) return left(waited);
     return detail::conduct(held, std::forward<Fn>(fn), judge);
+  }
+
+  // As pass, and how it ended.
+  template <class Fn, class Judge>
+  run_result<Fn &> attempt(const call &about, Fn &fn, const Judge &judge, tg_outcome &how) const {
+    permit held;
+    const tg_status code = admit(&about.raw(), held);
+    how = tg_is_refusal(code) ? TG_OUTCOME_REFUSED : TG_OUTCOME_CANCELLED;
+    if (!held) return refusal(code, held);
+    const status waited = wait_for(held);
+    if (waited != status::ok) return left(waited);
+    auto ended = detail::conduct(held, fn, judge);
+    how = static_cast<tg_outcome>(held.settlement());
+    return ended;
+  }
+
+  template <class R>
+  static std::uint64_t comes_back(const R &ended) noexcept {
+    if (ended) return 0;
+    const nanoseconds after = ended.error().retry_after;
+    return after == never ? UINT64_MAX : detail::unsigned_ns(after);
   }
 
   result<permit> admitted(const tg_call *about) const {

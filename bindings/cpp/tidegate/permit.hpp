@@ -33,6 +33,7 @@ class permit {
   // What the exit will say. Settling again replaces it.
   void settle(outcome how) noexcept { settled_ = how; }
   bool settled() const noexcept { return settled_.has_value(); }
+  outcome settlement() const noexcept { return settled_.value_or(outcome::success); }
 
   // Exits now. status::not_held when it holds nothing (any more); expired when max_hold had taken it back; closed when
   // the runtime is. A permit that the library's fault let pass holds nothing to give back: ok.

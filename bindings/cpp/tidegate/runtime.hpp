@@ -21,6 +21,8 @@ struct options {
   // Time stands still until set_clock and advance_clock move it, and starts at virtual_start: for tests.
   bool virtual_clock = false;
   nanoseconds virtual_start{0};
+  // Whether rules may inject faults into this process's calls.
+  bool faults = false;
   // When the library itself cannot answer: false lets calls pass and counts them in runtime::faults, true gives the error.
   bool fail_closed = false;
   // How guard::run waits; std::this_thread::sleep_for where it is empty, also on a virtual clock.
@@ -51,6 +53,7 @@ class runtime {
     raw.virtual_start_ns = detail::unsigned_ns(with.virtual_start);
     raw.max_threads = with.max_threads;
     raw.max_guards = with.max_guards;
+    raw.flags = with.faults ? TG_OPTION_FAULTS : 0;
     tg_error said = detail::sized<tg_error>();
     tg_runtime *handle = nullptr;
     const tg_status code = tg_runtime_open(&raw, &handle, &said);

@@ -29,6 +29,10 @@ class guard_stats {
   // Permits that max_hold took back; exits that held nothing, or were another process's.
   std::uint64_t expired() const noexcept { return raw_.expired; }
   std::uint64_t misused_exits() const noexcept { return raw_.misused_exits; }
+  // Retries that were decided on and hedges that were sent; what the budget has left of either for a critical call.
+  std::uint64_t retries() const noexcept { return raw_.retries; }
+  std::uint64_t hedges() const noexcept { return raw_.hedges; }
+  std::uint64_t retry_budget() const noexcept { return raw_.retry_budget; }
   // How long calls took, in seconds. Quantiles are off by at most 2.2 %, and 0 when nothing was recorded.
   std::uint64_t latency_count() const noexcept { return raw_.latency_count; }
   double latency_sum() const noexcept { return raw_.latency_sum; }

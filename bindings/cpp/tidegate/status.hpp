@@ -31,6 +31,14 @@ enum class status : tg_status {
   system = TG_SYSTEM,
   internal = TG_INTERNAL,
   policy_rejected = TG_POLICY_REJECTED,
+  // Why there is no further attempt.
+  stop_done = TG_STOP_DONE,
+  stop_not_retryable = TG_STOP_NOT_RETRYABLE,
+  stop_attempts = TG_STOP_ATTEMPTS,
+  stop_elapsed = TG_STOP_ELAPSED,
+  stop_deadline = TG_STOP_DEADLINE,
+  stop_budget = TG_STOP_BUDGET,
+  stop_not_idempotent = TG_STOP_NOT_IDEMPOTENT,
   // The wrapper's: the waiter said that the caller has left.
   cancelled = -1,
   // The wrapper's: the guarded work itself failed; see failure() in error.hpp.

@@ -101,6 +101,17 @@ impl Fault {
         (sound && does && bad && counted).then_some(Fault { spec, hold })
     }
 
+    /// The same from `now` on, with its places counted from `epoch` on.
+    pub fn beginning(&self, now: u64, epoch: u64) -> Fault {
+        let longest = self.spec.delay_ns.1;
+        Fault { hold: Hold::new(Some(longest.saturating_add(GRACE_NS)), now, epoch), ..*self }
+    }
+
+    /// The epoch of places that are taken at `now`.
+    pub fn epoch(&self, now: u64) -> u64 {
+        self.hold.epoch(now)
+    }
+
     /// As plain words, for a block in the segment.
     pub fn words(&self) -> [u64; 16] {
         let Spec { when, share_ppm, delay_ns: (least, longest), abort, max_active, seed } = self.spec;

@@ -8,7 +8,7 @@ use super::cell::{HELD, RUN, SHADOWED};
 use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
 use super::handle::Guard;
 use super::known::Facts;
-use super::permit::{FOLLOWED, Permit};
+use super::permit::{DELAYED, FOLLOWED, Permit, THROTTLED};
 use super::policy_stage::Said;
 use super::taken::Taken;
 use super::turned_away::Ended;
@@ -173,9 +173,26 @@ impl Guard {
             Some(at) => taken.deadline_ns = at,
             None => return taken.turn_away(Ended::by(Stage::Deadline), call, permit),
         }
+        let further = facts.further();
+        if let Some(further) = &further {
+            if let Err(ended) = self.ask_time(further, run, now, taken.deadline_ns) {
+                return taken.turn_away(ended, call, permit);
+            }
+            match self.ask_faults(further, run, call, now, taken.deadline_ns) {
+                Ok(delayed) => taken.delayed = delayed,
+                Err(ended) => return taken.turn_away(ended, call, permit),
+            }
+        }
         if flags.has_breaker() {
             match self.ask_breaker(facts, run, now) {
                 Ok(judged) => (taken.marks, taken.breaker) = judged,
+                Err(ended) => return taken.turn_away(ended, call, permit),
+            }
+        }
+        if let Some(further) = &further {
+            match further.ask_throttle(run, now) {
+                Ok(true) => (taken.throttled, taken.marks) = (true, taken.marks.with(THROTTLED)),
+                Ok(false) => {}
                 Err(ended) => return taken.turn_away(ended, call, permit),
             }
         }
@@ -190,6 +207,10 @@ impl Guard {
             if taken.go.observer | taken.go.wait_ns != 0 {
                 taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
             }
+        }
+        if taken.delayed.wait_ns != 0 {
+            taken.go.wait_ns = taken.go.wait_ns.saturating_add(taken.delayed.wait_ns);
+            taken.marks = taken.marks.with(FOLLOWED | DELAYED);
         }
         let place = match facts.further() {
             Some(further) if further.places_follow_load() => self.take_place_by_load(facts, &further, run, call, now),

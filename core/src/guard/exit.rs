@@ -5,7 +5,7 @@ use super::concurrency_stage::{give_place_back, give_place_back_alone};
 use super::extra::Further;
 use super::handle::Guard;
 use super::known::{Facts, Known};
-use super::permit::{FOLLOWED, JUDGED, MORE, PROBE, Permit, PermitState};
+use super::permit::{DELAYED, FOLLOWED, JUDGED, MORE, PROBE, Permit, PermitState, THROTTLED};
 use super::turned_away::record_of;
 use super::{Outcome, cell};
 use crate::clock::ticks;
@@ -135,6 +135,9 @@ impl Guard {
         if permit.marks.has(PROBE) {
             self.end_probe(facts, permit.breaker, (outcome, now.saturating_sub(started)), now);
         }
+        if permit.marks.has(DELAYED) {
+            self.end_delay(permit.fault);
+        }
         if permit.running != 0 {
             self.end_running(current(self.shared), permit);
         }
@@ -187,6 +190,9 @@ impl Guard {
             self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now);
         }
         self.learn_load(further, outcome, duration, now);
+        if permit.marks.has(THROTTLED) {
+            further.tell_throttle(outcome, permit.start_ns);
+        }
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
             histogram::record_ns(&self.view, run, LATENCY, duration, &facts.latency);

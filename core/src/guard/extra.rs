@@ -2,13 +2,14 @@
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
 use super::cell::{MAX_RATES, SECOND};
-use super::numbers::{ExtraBlock, LiveLimit, SystemNumbers};
+use super::numbers::{ExtraBlock, LiveLimit, MAX_FAULTS, SystemNumbers};
 use crate::breaker::running::{self, Slow};
 use crate::concurrency::{adaptive, sample};
 use crate::rules::Mode;
 use crate::segment::{Offset, Shared, View};
 use crate::slot::lane::Run;
 use crate::system::gate;
+use crate::throttle;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Bytes of it.
@@ -34,7 +35,7 @@ macro_rules! states {
 
 states! {
     /// See [`crate::throttle`].
-    throttle: 24,
+    throttle: throttle::BUCKETS,
     /// Breaker generation + 1 (32 bits) | calls of earlier generations that still run (32 bits).
     running_before: 1,
     /// See [`crate::concurrency::adaptive`].
@@ -43,6 +44,14 @@ states! {
     system: 3,
     /// See [`crate::system::gate`]: the ring.
     system_ring: gate::RING,
+    /// For each fault the calls that matched, then the delays in progress: see [`crate::fault`].
+    faults: 2 * MAX_FAULTS,
+    /// What calls usually take, see [`crate::retry::quantile`]; and how many would have been refused for it.
+    usual: 2,
+    /// What retries and hedges are paid from, see [`crate::retry::budget`]; and how many logical calls have begun.
+    budget: 2,
+    /// When a hedge is due: see [`crate::retry::quantile`].
+    hedge: 1,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -52,6 +61,14 @@ unsafe impl Shared for State {}
 pub const RUNNING: usize = 1;
 /// When this slot looked at them last.
 pub const RUNNING_SEEN: usize = RUNNING + running::WORDS;
+/// What was decided after attempts: to try again, then each reason against it (see [`crate::retry::plan::Reason`]).
+pub const RETRIES: usize = RUNNING_SEEN + 1;
+/// Attempts that were followed by another, by how they ended (failure, timeout, overloaded, refused).
+pub const RETRIED: usize = RETRIES + 8;
+/// Hedges that were sent.
+pub const HEDGES: usize = RETRIED + 4;
+/// Calls that a fault delayed.
+pub const DELAYED_CALLS: usize = HEDGES + 1;
 
 /// Samples of the window of a limit that adapts (see [`crate::concurrency::sample`]), from the end of the run.
 pub const LIMIT_SAMPLES: usize = SECOND - sample::WORDS;
@@ -59,6 +76,8 @@ pub const LIMIT_SAMPLES: usize = SECOND - sample::WORDS;
 pub const SYSTEM_SAMPLES: usize = LIMIT_SAMPLES - sample::WORDS;
 /// Calls whose keys found no place, by rate limit (see [`crate::rate::keyed`]).
 pub const OVERFLOWED: usize = SYSTEM_SAMPLES - MAX_RATES;
+
+const _: () = assert!(DELAYED_CALLS < OVERFLOWED);
 
 impl State {
     /// The words of a limit that adapts, or sheds by criticality.
@@ -75,8 +94,6 @@ impl State {
         gate::Words { load, guarding, window, capacity, ring: &self.system_ring }
     }
 }
-
-const _: () = assert!(RUNNING_SEEN < OVERFLOWED);
 
 /// A guard's further disciplines: their numbers and their state.
 #[derive(Clone, Copy)]

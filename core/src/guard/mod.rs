@@ -6,9 +6,11 @@
 mod breaker_stage;
 pub mod cell;
 mod concurrency_stage;
+mod deadline_stage;
 pub mod enter;
 pub mod exit;
 pub mod extra;
+mod fault_stage;
 pub(crate) mod follow;
 pub mod handle;
 pub mod keyed_limit;
@@ -20,11 +22,14 @@ pub mod permit;
 pub mod policy_stage;
 mod rate_stage;
 pub mod recount;
+pub mod retrying;
 pub mod stats;
 mod taken;
+mod throttle_stage;
 mod turned_away;
 pub mod watch;
 
+pub(crate) use fault_stage::begin_faults;
 pub(crate) use load_stage::fit_limit;
 pub(crate) use rate_stage::Limit;
 
@@ -34,13 +39,13 @@ use crate::concurrency::shed::MAX_LEVEL;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Stage {
-    /// No time left.
+    /// No time left, or less than the call usually takes.
     Deadline = 1,
-    /// Injected on purpose (later).
+    /// Injected on purpose.
     Fault = 2,
     /// The circuit breaker.
     Breaker = 3,
-    /// The client-side share of a backend that refuses (later).
+    /// The client-side share of a backend that refuses.
     Throttle = 4,
     /// A WASM policy.
     Policy = 5,
@@ -165,6 +170,8 @@ pub struct Call<'a> {
     pub timeout_ns: u64,
     /// The same as a moment on the runtime's clock; 0: none. The earlier one counts.
     pub deadline_ns: u64,
+    /// It must not be made twice: it is neither tried again, unless it was refused here, nor hedged.
+    pub once: bool,
     /// Whom it is for.
     pub key: &'a [u8],
     /// What policies may look at; at most [`crate::policy::MAX_ATTRIBUTES`].
@@ -179,6 +186,7 @@ impl Call<'_> {
         level: MAX_LEVEL,
         timeout_ns: 0,
         deadline_ns: 0,
+        once: false,
         key: &[],
         attributes: &[],
     };

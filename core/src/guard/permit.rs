@@ -39,7 +39,9 @@ pub struct Permit {
     pub(super) followed: Followed,
     /// Of a call that is counted among those that are running: when it started, as the breaker says it; 0: it is not.
     pub(super) running: u32,
-    pub(super) spare: [u32; 3],
+    /// Of a call that a fault delayed ([`DELAYED`]): its place there.
+    pub(super) fault: u32,
+    pub(super) spare: [u32; 2],
 }
 
 /// What a policy's observer is told at the end. It means something where the marks say [`FOLLOWED`].
@@ -58,7 +60,8 @@ const _: () = assert!(size_of::<Permit>() == 128);
 unsafe impl Send for Permit {}
 
 /// What is short, in one word: where threads remember the guard (16 bits) | stage that refused (8) | criticality (8) |
-/// [`JUDGED`], [`PROBE`], [`FOLLOWED`], [`MORE`].
+/// [`JUDGED`], [`PROBE`], [`FOLLOWED`], [`MORE`], [`DELAYED`],
+/// [`THROTTLED`].
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
@@ -73,6 +76,10 @@ pub(super) const PROBE: u64 = 1 << 33;
 pub(super) const FOLLOWED: u64 = 1 << 34;
 /// The guard has further disciplines, which hear of the call's end.
 pub(super) const MORE: u64 = 1 << 35;
+/// A fault delayed the call.
+pub(super) const DELAYED: u64 = 1 << 36;
+/// It counts as accepted in the throttle's window.
+pub(super) const THROTTLED: u64 = 1 << 37;
 
 impl Marks {
     /// Of a call on a guard that threads remember there.

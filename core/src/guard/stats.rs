@@ -1,15 +1,16 @@
 //! A guard's figures, summed over the slots. **Cold.**
 
 use super::cell::*;
-use super::extra::OVERFLOWED;
+use super::extra::{self, DELAYED_CALLS, HEDGES, OVERFLOWED, RETRIED, RETRIES};
 use super::handle::Guard;
 use super::keyed_limit::KeyedLimit;
 use super::load_stage::limit_in_force;
-use super::numbers::Block;
+use super::numbers::{Block, ExtraBlock};
 use crate::breaker::state::{Breaker, State};
 use crate::concurrency::fixed::Held;
 use crate::error::Result;
 use crate::metrics::histogram::Histogram;
+use crate::retry::budget::Budget;
 use crate::rules::Mode;
 use crate::segment::Segment;
 use crate::segment::directory::Found;
@@ -40,6 +41,10 @@ pub struct GuardStats {
     pub misused_exits: u64,
     /// Calls that no policy answered.
     pub policy_failed: u64,
+    /// Calls that a fault delayed.
+    pub delayed: u64,
+    /// What became of retries and hedges; None: the guard has neither.
+    pub retries: Option<RetryStats>,
     /// Durations in seconds.
     pub latency: Histogram,
     /// Of rate limits by key, each at its index.
@@ -55,16 +60,30 @@ pub struct KeyedStats {
     pub overflowed: u64,
 }
 
+/// What became of retries and hedges.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RetryStats {
+    /// What was decided after attempts: first to try again, then each reason against it, by
+    /// [`crate::retry::plan::Reason`]'s numbers + 1.
+    pub decided: [u64; 8],
+    /// Attempts that were followed by another: failures, timeouts, overloads, refusals.
+    pub followed: [u64; 4],
+    /// Hedges that were sent.
+    pub hedges: u64,
+    /// Retries that a critical call could make now.
+    pub budget_left: u64,
+}
+
 impl Guard {
     /// The guard's figures.
     pub fn stats(&self) -> Result<GuardStats> {
         self.alive()?;
-        Ok(read(self.shared.segment(), self.found(), self.cell(), self.numbers()))
+        Ok(read(self.shared.segment(), self.found(), self.cell(), self.numbers(), self.now()))
     }
 }
 
 /// Sums a guard's figures.
-pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block) -> GuardStats {
+pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block, now: u64) -> GuardStats {
     let mut stats = GuardStats {
         breaker: Some(Breaker::of(guard.hot.breaker.load(Relaxed)).state)
             .filter(|&state| numbers.breaker_mode() != Mode::Off || state == State::ForcedOpen),
@@ -75,6 +94,9 @@ pub fn read(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Block)
     };
     let place = RunPlace(guard.cell.run.load(Relaxed));
     each_run(segment, place, RUN, found.generation, |_, run| stats.add(segment, run));
+    stats.retries = retries(segment, guard, numbers, now);
+    let second = RunPlace(guard.second.load(Relaxed));
+    each_run(segment, second, SECOND, found.generation, |_, run| stats.add_second(run));
     if numbers.extra() != 0 {
         stats.keyed = read_keyed(segment, found, guard, numbers);
     }
@@ -96,6 +118,15 @@ fn read_keyed(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Bloc
     stats
 }
 
+/// The figures of retries and hedges, none counted yet.
+fn retries(segment: &Segment, guard: &GuardCell, numbers: &Block, now: u64) -> Option<RetryStats> {
+    let extra = segment.at::<ExtraBlock>(numbers.extra())?;
+    let state = segment.at::<extra::State>(guard.extra.load(Acquire))?;
+    let (budget, seen) = (Budget::of(extra.budget()), state.budget[0].load(Relaxed));
+    let left = || budget.retries_left(seen, now);
+    (budget != Budget::Unlimited).then(|| RetryStats { budget_left: left(), ..RetryStats::default() })
+}
+
 impl GuardStats {
     fn add(&mut self, segment: &Segment, run: &[AtomicU64]) {
         add_all(&mut self.calls, &run[CALLS..]);
@@ -106,10 +137,20 @@ impl GuardStats {
         self.policy_failed += run[POLICY_FAILED].load(Relaxed);
         self.latency.add_ns(segment, run, LATENCY);
     }
+
+    fn add_second(&mut self, run: &[AtomicU64]) {
+        self.delayed += run[DELAYED_CALLS].load(Relaxed);
+        if let Some(retries) = &mut self.retries {
+            // Modulo 2^64: a retry that was abandoned may be taken off elsewhere than it was counted.
+            add_all(&mut retries.decided, &run[RETRIES..]);
+            add_all(&mut retries.followed, &run[RETRIED..]);
+            retries.hedges += run[HEDGES].load(Relaxed);
+        }
+    }
 }
 
 fn add_all(sums: &mut [u64], words: &[AtomicU64]) {
     for (sum, word) in sums.iter_mut().zip(words) {
-        *sum += word.load(Relaxed);
+        *sum = sum.wrapping_add(word.load(Relaxed));
     }
 }

@@ -1,6 +1,7 @@
 //! An attempt to enter, and what it has taken on its way: the rate limits are its last stage, and the permit its end.
 
 use super::cell::MAX_RATES;
+use super::fault_stage::Delayed;
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::Block;
@@ -26,6 +27,10 @@ pub(super) struct Taken<'a> {
     pub breaker: u64,
     /// What the policy said.
     pub go: Go,
+    /// Whether it counts in the throttle's window.
+    pub throttled: bool,
+    /// What a fault did to it.
+    pub delayed: Delayed,
     /// The epoch of its place in flight.
     pub place: Option<u64>,
     /// How long each rate limit lets it wait; of a limit by key, what it took.
@@ -41,6 +46,7 @@ impl<'a> Taken<'a> {
     #[inline(always)]
     pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
         let (marks, go, place) = (facts.marks(), Go::NOTHING, None);
+        let (throttled, delayed) = (false, Delayed { wait_ns: 0, place: 0 });
         Taken {
             guard,
             facts,
@@ -51,6 +57,8 @@ impl<'a> Taken<'a> {
             marks,
             breaker: 0,
             go,
+            throttled,
+            delayed,
             place,
             waits: [0; MAX_RATES],
             costs: [cost; MAX_RATES],
@@ -78,6 +86,7 @@ impl<'a> Taken<'a> {
             return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
         }
         self.write(permit);
+        permit.fault = self.delayed.place;
         if let Some(further) = self.facts.further().filter(|_| self.marks.has(JUDGED)) {
             permit.running = self.guard.begin_running(&further, self.now);
         }

@@ -77,6 +77,14 @@ impl Taken<'_> {
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
         }
+        if self.throttled
+            && let Some(further) = self.facts.further()
+        {
+            further.forget_throttled(self.now);
+        }
+        if self.delayed.place != 0 {
+            self.guard.end_delay(self.delayed.place);
+        }
         if self.go.observer != 0 {
             self.guard.tell_policy(self.go.observer, &empty_record(self.now, self.cost), 255, 0);
         }

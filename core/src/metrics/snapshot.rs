@@ -108,7 +108,7 @@ impl Shared {
         let Some(guard) = self.segment().at::<GuardCell>(found.at) else { return };
         let side = (self.segment().header().rules_turn.load(Acquire) & 1) as usize;
         let block = self.segment().at::<Block>(cell.words[side].load(Acquire) as u32).unwrap_or(&NO_RULES);
-        snapshot.guards.insert(name, stats::read(self.segment(), found, guard, block));
+        snapshot.guards.insert(name, stats::read(self.segment(), found, guard, block, self.clock().now()));
     }
 
     fn value_of(&self, kind: Kind, generation: u32, cell: &Cell) -> Value {

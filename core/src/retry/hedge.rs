@@ -71,6 +71,11 @@ impl Hedge {
         (hedges < self.max_hedges && fits).then_some(left)
     }
 
+    /// Whether there may be another, by their number.
+    pub fn allows(&self, hedges: u32) -> bool {
+        hedges < self.max_hedges
+    }
+
     /// Takes what a hedge costs, when it is due. Asked then and not before, since most calls end before one is. **Hot.**
     pub fn pay<W: Word>(&self, (budget, word): (&Budget, &W), class: Criticality, now: u64) -> Result<u32, Exhausted> {
         budget.spend(word, class, Price::Normal, now)

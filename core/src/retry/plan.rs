@@ -55,6 +55,17 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All, by number.
+    pub const ALL: [Reason; 7] = [
+        Reason::Done,
+        Reason::NotRetryable,
+        Reason::Attempts,
+        Reason::Elapsed,
+        Reason::Deadline,
+        Reason::Budget,
+        Reason::NotIdempotent,
+    ];
+
     /// The name used in metrics.
     pub fn name(self) -> &'static str {
         match self {

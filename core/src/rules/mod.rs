@@ -25,8 +25,9 @@ mod tests;
 pub use reference::reference_markdown;
 pub use report::{MAX_PROBLEMS, Problem, Report};
 pub use rule_set::{
-    BreakerRule, ConcurrencyRule, FollowRule, GuardRules, KeyedRule, LimitAlgorithm, Mode, OwnRule, PolicyRule,
-    RateAlgorithm, RateRule, RuleSet, SlowRule, SystemRule,
+    BreakerRule, BudgetKind, BudgetRule, ConcurrencyRule, DeadlineRule, FaultRule, FaultWhen, FollowRule, GuardRules,
+    HedgeDelay, HedgeRule, KeyedRule, LimitAlgorithm, Mode, OwnRule, PolicyRule, RateAlgorithm, RateRule, RetryRule,
+    RuleSet, SlowRule, SystemRule, ThrottleRule,
 };
 pub use schema::schema_json;
 

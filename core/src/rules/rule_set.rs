@@ -1,6 +1,9 @@
 //! What a valid rules document means, typed.
 
+use crate::guard::Outcome;
 use crate::rate::keyed::OnFull;
+use crate::retry::backoff::Backoff;
+use crate::retry::budget::Reserve;
 use std::collections::BTreeMap;
 
 /// Whether a stage acts, only counts, or is left out.
@@ -47,8 +50,14 @@ impl RuleSet {
 /// What one guard does. A stage that is `None`, or an empty list, is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GuardRules {
+    /// Refuses calls that cannot finish in the time that is left.
+    pub deadline: Option<DeadlineRule>,
+    /// Faults on purpose, at most 4; the first that hits a call counts.
+    pub faults: Vec<FaultRule>,
     /// Refuses calls while the callee is failing.
     pub breaker: Option<BreakerRule>,
+    /// Refuses a share of the calls while the callee refuses most of them.
+    pub throttle: Option<ThrottleRule>,
     /// The policy that is asked about each call.
     pub policy: Option<PolicyRule>,
     /// Protects the whole process.
@@ -59,6 +68,10 @@ pub struct GuardRules {
     pub rate: Vec<RateRule>,
     /// Time that a call may take, in nanoseconds from its entry.
     pub timeout_ns: Option<u64>,
+    /// Which calls are tried again.
+    pub retry: Option<RetryRule>,
+    /// Another attempt before the first has ended.
+    pub hedge: Option<HedgeRule>,
     /// Age in nanoseconds at which a permit that was never exited is taken back.
     pub max_hold_ns: Option<u64>,
 }
@@ -74,6 +87,131 @@ pub struct FollowRule {
     pub to: u32,
     /// What passes then.
     pub floor: u32,
+}
+
+/// Enough time left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeadlineRule {
+    /// The quantile of the durations that is usual, above 0 and at most 1.
+    pub usual: f64,
+    /// How many times the usual has to be left, above 0 and at most 1000.
+    pub factor: f64,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// A fault on purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultRule {
+    /// Which calls are meant; None: all.
+    pub when: Option<FaultWhen>,
+    /// The share of those that is hit, above 0 and at most 1.
+    pub share: f64,
+    /// Least and longest delay in nanoseconds; both 0: none.
+    pub delay_ns: (u64, u64),
+    /// The outcome that an abort names.
+    pub abort: Option<Outcome>,
+    /// The most calls in flight that it has delayed.
+    pub max_active: u32,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// Which calls a fault is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultWhen {
+    /// The attribute's name.
+    pub attribute: String,
+    /// Its value, or how that begins; at most 32 bytes.
+    pub value: String,
+    /// Whether it is how the value begins.
+    pub is_prefix: bool,
+}
+
+/// A throttle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ThrottleRule {
+    /// How many times as many calls as it accepts the callee is sent, 1 to 100.
+    pub k: f64,
+    /// The window in nanoseconds.
+    pub window_ns: u64,
+    /// The outcomes that are no accepts, as a sum of [`crate::retry::plan::bit`]s.
+    pub refused_as: u8,
+    /// Whether it acts.
+    pub mode: Mode,
+}
+
+/// Retries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryRule {
+    /// The most attempts, the first among them.
+    pub max_attempts: u32,
+    /// How long to wait before the next one.
+    pub backoff: Backoff,
+    /// No attempt begins so many nanoseconds after the first; 0: no such limit.
+    pub max_elapsed_ns: u64,
+    /// The outcomes that are tried again, as a sum of [`crate::retry::plan::bit`]s.
+    pub retry_on: u8,
+    /// What they may cost.
+    pub budget: BudgetRule,
+}
+
+/// What retries and hedges may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetRule {
+    /// How it is earned.
+    pub kind: BudgetKind,
+    /// What is kept for more critical calls.
+    pub reserve: Reserve,
+}
+
+/// How a budget is earned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BudgetKind {
+    /// See [`crate::retry::budget::ratio`].
+    Ratio {
+        /// Retries that a first attempt pays for.
+        ratio: f64,
+        /// Retries a second besides.
+        min_per_sec: f64,
+        /// How long what was not spent lasts, in nanoseconds.
+        window_ns: u64,
+    },
+    /// See [`crate::retry::budget::quota::Quota::AWS`].
+    Quota([u32; 4]),
+}
+
+impl Default for BudgetRule {
+    /// Five retries for a hundred first attempts, and one a second.
+    fn default() -> Self {
+        let kind = BudgetKind::Ratio { ratio: 0.05, min_per_sec: 1.0, window_ns: 10_000_000_000 };
+        BudgetRule { kind, reserve: Reserve::default() }
+    }
+}
+
+/// Hedging.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HedgeRule {
+    /// How long an attempt is out before another is sent.
+    pub delay: HedgeDelay,
+    /// The most attempts besides the first.
+    pub max: u32,
+}
+
+/// How long an attempt is out before another is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HedgeDelay {
+    /// So many nanoseconds.
+    Fixed(u64),
+    /// A live quantile of the durations, within bounds in nanoseconds.
+    Live {
+        /// Above 0 and at most 1.
+        quantile: f64,
+        /// The least.
+        min_ns: u64,
+        /// The most.
+        max_ns: u64,
+    },
 }
 
 /// How a rate limit counts, and what only that way of counting needs.

@@ -45,6 +45,10 @@ impl Shared {
         let mut compiled = compile(&own, &before, now)?;
         self.find_followed(&own, &mut compiled.extra);
         self.compile_keyed(&own, &before, &mut compiled)?;
+        for (number, fault) in own.faults.iter().enumerate() {
+            let id = fault.when.as_ref().map_or(Ok(0), |when| self.attribute_under_lock(&when.attribute))?;
+            compiled.extra.settle_fault(number, id, &before.extra, now);
+        }
         let policy = own.policy.as_ref().map_or("", |policy| policy.name.as_str());
         let same_policy = self.policy_name_of(&before.numbers) == policy;
         if let Some(old) = old.filter(|&at| at != 0 && same_policy && compiled.says_the_same_as(&before)) {

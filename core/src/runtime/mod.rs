@@ -43,6 +43,8 @@ pub struct Options {
     pub segment: SegmentOptions,
     /// The clock, when the segment has to be made.
     pub clock: ClockSource,
+    /// Whether this process lets rules inject faults.
+    pub faults: bool,
 }
 
 /// An opened runtime. All its methods may be called by many threads at once. Dropping it closes it: its handles
@@ -79,7 +81,7 @@ impl Runtime {
 
     /// Attaches to a segment through its file, in a mapping of its own.
     pub fn attach(file: BorrowedFd<'_>) -> Result<Runtime> {
-        Shared::start(Segment::attach(file)?).map(|shared| Runtime { shared })
+        Shared::start(Segment::attach(file)?, false).map(|shared| Runtime { shared })
     }
 
     /// Closes it; its handles answer `Closed` from now on. False when it was closed before.

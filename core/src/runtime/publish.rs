@@ -10,7 +10,8 @@ use crate::guard::cell::GuardCell;
 use crate::guard::extra::State;
 use crate::guard::handle::Guard;
 use crate::guard::numbers::{Block, Compiled, ExtraBlock, compile, compile_keyed};
-use crate::guard::{Limit, fit_limit};
+use crate::guard::retrying::bring_budget_over;
+use crate::guard::{Limit, begin_faults, fit_limit};
 use crate::rate::keyed::Seed;
 use crate::rules::{self, GuardRules, Mode, Problem, Report, RuleSet};
 use crate::segment::Offset;
@@ -186,6 +187,14 @@ impl Shared {
         self.bring_keys_over(block, now);
         for rate in &guard.hot.rates[block.rate_count()..] {
             rate.store(0, Release);
+        }
+        if let Some(state) = segment.at::<State>(guard.extra.load(Acquire)) {
+            let numbers = segment.at::<ExtraBlock>(block.extra());
+            begin_faults(state, numbers, false, now);
+            match numbers {
+                Some(numbers) => bring_budget_over(numbers, state, now),
+                None => state.budget[0].store(0, Release),
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::breaker::handle::CountedBreaker;
 use crate::breaker::state::{self, Breaker};
 use crate::concurrency::fixed::Held;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::begin_faults;
 use crate::guard::cell::GuardCell;
 use crate::guard::extra::State;
 use crate::guard::handle::Guard;
@@ -156,7 +157,11 @@ impl Shared {
         guard.hot.consecutive.store(0, Relaxed);
         guard.hot.watch.store(0, Relaxed);
         guard.hot.rates.iter().for_each(|rate| rate.store(0, Relaxed));
-        self.segment().at::<State>(guard.extra.load(Acquire)).into_iter().for_each(State::clear);
+        if let Some(state) = self.segment().at::<State>(guard.extra.load(Acquire)) {
+            state.clear();
+            let numbers = self.segment().at::<Block>(block as u32).and_then(|block| self.segment().at(block.extra()));
+            begin_faults(state, numbers, true, now);
+        }
     }
 
     fn forget_transitions(&self, found: &Found) {

@@ -24,6 +24,8 @@ pub struct Shared {
     /// Never reused, so that a thread's memory of an old runtime cannot be taken for one of a new.
     pub(super) id: u64,
     segment: Segment,
+    /// Whether rules may inject faults.
+    faults: bool,
     closed: AtomicBool,
     lock: ColdLock,
     process: PerProcess<Option<Process>>,
@@ -52,7 +54,7 @@ impl Shared {
         let _one_at_a_time = opening.try_lock_for(Duration::from_secs(2)).ok_or_else(busy)?;
         let named = !options.segment.name.is_empty();
         if let Some(found) = named.then(|| Segment::find(&options.segment.name)).transpose()?.flatten() {
-            return Shared::start(found);
+            return Shared::start(found, options.faults);
         }
         let segment = Segment::create(&options.segment)?;
         if let ClockSource::Virtual(_) = options.clock {
@@ -60,15 +62,16 @@ impl Shared {
             segment.header().seed_keys([1, 2]);
         }
         segment.header().clock.start(options.clock);
-        Shared::start(segment)
+        Shared::start(segment, options.faults)
     }
 
     /// A runtime on a segment, attached.
-    pub(super) fn start(segment: Segment) -> Result<&'static Shared> {
+    pub(super) fn start(segment: Segment, faults: bool) -> Result<&'static Shared> {
         static IDS: AtomicU64 = AtomicU64::new(1);
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             id: IDS.fetch_add(1, Relaxed),
             segment,
+            faults,
             closed: AtomicBool::new(false),
             lock: ColdLock::default(),
             process: PerProcess::new(),
@@ -102,6 +105,11 @@ impl Shared {
         header.boot[1].store(boot[1], Relaxed);
         header.time_namespace.store(namespace, Relaxed);
         Ok(())
+    }
+
+    /// Whether rules may inject faults in this process.
+    pub fn allows_faults(&self) -> bool {
+        self.faults
     }
 
     #[inline(always)]

@@ -15,7 +15,7 @@ pub fn open() -> Runtime {
 }
 
 pub fn open_with(segment: SegmentOptions) -> Runtime {
-    Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901) }).unwrap()
+    Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901), faults: true }).unwrap()
 }
 
 pub fn rules(runtime: &Runtime, json: &str) {

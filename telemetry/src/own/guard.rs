@@ -5,6 +5,7 @@ use crate::page::Kind::{Counter, Gauge, Histogram};
 use tidegate_core::breaker::state::State;
 use tidegate_core::guard::stats::{GuardStats, KeyedStats};
 use tidegate_core::metrics::snapshot::Snapshot;
+use tidegate_core::retry::Reason;
 use tidegate_core::runtime::OVERFLOW_GUARD;
 use tidegate_core::{Outcome, Stage};
 
@@ -74,6 +75,34 @@ pub const FAMILIES: &[Own] = &[
         |from, to| from.each_guard(|name, stats| to.put(&[name], stats.policy_failed)),
     ),
     Own::new(
+        Counter,
+        "tidegate_guard_fault_delays",
+        &["guard"],
+        "Calls that a fault injected on purpose delayed.",
+        |from, to| from.each_guard(|name, stats| delays(name, stats, to)),
+    ),
+    Own::new(
+        Counter,
+        "tidegate_retry_attempts",
+        &["guard", "result"],
+        "Attempts of calls with retries that ended, by what followed: a retry, or why none did.",
+        |from, to| from.each_guard(|name, stats| retries(name, stats, to)),
+    ),
+    Own::new(
+        Counter,
+        "tidegate_retry_hedges",
+        &["guard"],
+        "Attempts sent before the one before them had ended.",
+        |from, to| from.each_guard(|name, stats| hedges(name, stats, to)),
+    ),
+    Own::new(
+        Gauge,
+        "tidegate_retry_budget_left",
+        &["guard"],
+        "Retries and hedges that the guard's budget has left for critical calls.",
+        |from, to| from.each_guard(|name, stats| budget(name, stats, to)),
+    ),
+    Own::new(
         Gauge,
         "tidegate_breaker_state",
         &["guard", "state"],
@@ -139,21 +168,58 @@ fn calls(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     }
 }
 
+/// Attempts that were followed by another do not end a logical call. Of hedged calls one attempt counts: mostly the others were
+/// cancelled, so they are taken off there first.
 fn requests(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
     let sum = |outcomes: &[Outcome]| outcomes.iter().fold(0u64, |sum, o| sum.saturating_add(stats.calls[*o as usize]));
     let refused = stats.rejected.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-    to.put(&[guard, "ok"], sum(&[Outcome::Success, Outcome::Ignored]));
-    to.put(&[guard, "error"], sum(&[Outcome::Failure, Outcome::Timeout, Outcome::Overloaded]));
-    to.put(&[guard, "cancelled"], sum(&[Outcome::Cancelled]));
-    to.put(&[guard, "rejected"], refused);
+    let (followed, mut surplus) =
+        stats.retries.as_ref().map_or(([0; 4], 0), |retries| (retries.followed, retries.hedges));
+    let failed = sum(&[Outcome::Failure, Outcome::Timeout, Outcome::Overloaded]);
+    let ended = [
+        ("cancelled", sum(&[Outcome::Cancelled])),
+        ("error", failed.saturating_sub(followed[..3].iter().sum())),
+        ("rejected", refused.saturating_sub(followed[3])),
+        ("ok", sum(&[Outcome::Success, Outcome::Ignored])),
+    ];
+    for (result, attempts) in ended {
+        let calls = attempts.saturating_sub(surplus);
+        surplus -= attempts - calls;
+        to.put(&[guard, result], calls);
+    }
 }
 
-/// Stages of this version from 0 on, so that the first refusal is seen as a rise; later versions' when they count.
+/// From 0 on where faults were seen at all: they are rare, and not for production.
+fn delays(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
+    if stats.delayed > 0 {
+        to.put(&[guard], stats.delayed);
+    }
+}
+
+fn retries(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
+    let Some(retries) = &stats.retries else { return };
+    let names = std::iter::once("retry").chain(Reason::ALL.map(Reason::name));
+    names.zip(retries.decided).for_each(|(name, n)| to.put(&[guard, name], n));
+}
+
+fn hedges(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
+    if let Some(retries) = &stats.retries {
+        to.put(&[guard], retries.hedges);
+    }
+}
+
+fn budget(guard: &str, stats: &GuardStats, to: &mut Samples<'_>) {
+    if let Some(retries) = &stats.retries {
+        to.put(&[guard], retries.budget_left);
+    }
+}
+
+/// Most stages from 0 on, so that the first refusal is seen as a rise; those that few guards have when they count.
 fn refusals(guard: &str, counts: &[u64; 9], to: &mut Samples<'_>) {
     for stage in Stage::ALL {
         let n = counts[stage as usize];
-        let later = matches!(stage, Stage::Fault | Stage::Throttle);
-        if n > 0 || !later {
+        let rare = matches!(stage, Stage::Fault | Stage::Throttle);
+        if n > 0 || !rare {
             to.put(&[guard, stage.name(), reason(stage)], n);
         }
     }

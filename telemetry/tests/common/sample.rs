@@ -17,7 +17,8 @@ pub const AWKWARD: &str = "quote \" slash \\ line\nend, brace } # EOF = ünï �
 
 pub fn snapshot() -> Snapshot {
     let segment = SegmentOptions { max_guards: 8, ..SegmentOptions::default() };
-    let runtime = Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901) }).unwrap();
+    let runtime =
+        Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901), faults: true }).unwrap();
     runtime.apply_rules(RULES.as_bytes()).unwrap();
     use_guards(&runtime);
     use_instruments(&runtime);

@@ -73,6 +73,7 @@ pub fn compile(rules: &GuardRules, before: &Compiled, now: u64) -> Result<Compil
         compile_breaker(rule, &mut numbers);
         compile_rest_of_breaker(rule, &before_extra, &mut extra);
     }
+    super::retry::compile_others(rules, &before_extra, &mut extra)?;
     for (index, rule) in rules.rate.iter().take(MAX_RATES).enumerate() {
         let rate = compile_rate(rule, before.rates[index].as_ref(), index)?;
         extra.set_table(OF_RATES + index, [0, rate.rate.buckets() as u64]);

@@ -1,6 +1,9 @@
 //! The numbers of disciplines that only some guards have, in a block of their own beside the guard's.
 
+use super::mode;
+use crate::fault::Fault;
 use crate::guard::cell::MAX_RATES;
+use crate::rules::Mode;
 use crate::segment::Shared;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -61,7 +64,28 @@ disciplines! {
     tables: 2 * TABLES,
     /// Place and words of each [`super::KeyedNumbers`].
     keyed: 2 * MAX_RATES,
+    /// Enough time left: the quantile that is usual in millionths, the factor (see [`crate::deadline::enough`]), the mode.
+    deadline: 3,
+    /// The faults, [`FAULT_WORDS`] each: see [`crate::fault::Fault::words`]; the last word is the mode.
+    faults: FAULT_WORDS * MAX_FAULTS,
+    /// The throttle (3 words, see [`crate::throttle`]), the outcomes that it takes for refusals (a bit each), its mode.
+    throttle: 5,
+    /// See [`crate::retry::plan`].
+    retry: 8,
+    /// What retries and hedges are paid from: see [`crate::retry::budget`].
+    budget: 8,
+    /// The budget before the last change.
+    budget_before: 8,
+    /// See [`crate::retry::hedge`]; the last word is the quantile in millionths, 0: a fixed delay.
+    hedge: 8,
 }
+
+/// The most faults of one guard.
+pub const MAX_FAULTS: usize = 4;
+/// Words of one.
+pub const FAULT_WORDS: usize = 16;
+/// In them: the mode.
+const FAULT_MODE: usize = 15;
 
 /// Tables of a guard: one for the breaker's last calls, one for each rate limit.
 pub const TABLES: usize = 1 + MAX_RATES;
@@ -99,6 +123,21 @@ impl Extra {
     }
 }
 
+impl Extra {
+    /// One fault's words; all zeros: there is none.
+    pub fn fault(&self, number: usize) -> [u64; FAULT_WORDS] {
+        let from = number % MAX_FAULTS * FAULT_WORDS;
+        std::array::from_fn(|index| self.faults[from + index])
+    }
+
+    /// Puts one fault's words.
+    pub fn set_fault(&mut self, number: usize, fault: &Fault, mode: Mode) {
+        let from = number % MAX_FAULTS * FAULT_WORDS;
+        self.faults[from..from + FAULT_WORDS].copy_from_slice(&fault.words());
+        self.faults[from + FAULT_MODE] = mode as u64;
+    }
+}
+
 impl ExtraBlock {
     /// What a rate limit follows: see [`crate::guard::follow`].
     #[inline]
@@ -112,6 +151,15 @@ impl ExtraBlock {
     pub fn keyed_at(&self, index: usize) -> [u64; 2] {
         let at = 2 * (index % MAX_RATES);
         [self.keyed[at].load(Relaxed), self.keyed[at + 1].load(Relaxed)]
+    }
+
+    /// A fault and its mode, if there is one of this number.
+    #[inline]
+    pub fn fault(&self, number: usize) -> Option<(Fault, Mode)> {
+        let from = number % MAX_FAULTS * FAULT_WORDS;
+        let mode = mode(self.faults[from + FAULT_MODE].load(Relaxed));
+        let words = || std::array::from_fn(|index| self.faults[from + index].load(Relaxed));
+        (mode != Mode::Off).then(|| (Fault::of(words()), mode))
     }
 
     /// Place and words of a table.

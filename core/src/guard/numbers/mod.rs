@@ -6,6 +6,7 @@ mod extra;
 mod keyed;
 mod load;
 mod rate;
+mod retry;
 
 use crate::breaker::state::Timing;
 use crate::breaker::window::Threshold;
@@ -16,7 +17,7 @@ use crate::segment::{Offset, Shared};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 pub use compile::{Compiled, compile};
-pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, LAST_CALLS, OF_RATES, TABLES};
+pub use extra::{EXTRA_BYTES, Extra, ExtraBlock, FAULT_WORDS, LAST_CALLS, MAX_FAULTS, OF_RATES, TABLES};
 pub use keyed::{KeyedLimits, KeyedNumbers, compile_keyed};
 pub use load::{LiveLimit, SystemNumbers};
 pub use rate::{RateNumbers, RateWords};
@@ -326,7 +327,7 @@ impl Block {
 }
 
 #[inline(always)]
-pub(super) fn mode(bits: u64) -> Mode {
+pub(in crate::guard) fn mode(bits: u64) -> Mode {
     match bits & 3 {
         0 => Mode::Off,
         1 => Mode::Enforce,

@@ -61,6 +61,69 @@ pub struct Histogram {
     pub buckets: Vec<u64>,
 }
 
+/// The counts alone, on the stack: for quantiles that a hot call reads.
+pub struct Counts {
+    zero: u64,
+    buckets: [u64; BUCKETS],
+}
+
+impl Counts {
+    /// Nothing.
+    #[expect(clippy::new_without_default, reason = "twelve KiB are asked for by name")]
+    pub fn new() -> Counts {
+        Counts { zero: 0, buckets: [0; BUCKETS] }
+    }
+
+    /// Adds one slot's run, whose histogram starts at `base`.
+    pub fn add(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
+        let last = last_of(run[base + LAST].load(Acquire));
+        self.zero += run[base + ZERO].load(Relaxed);
+        for page in 0..PAGES {
+            if let Some(words) = segment.at::<Page>(place_of(&run[base + PLACES..], page)) {
+                add_page(&mut self.buckets, page, words, last);
+            }
+        }
+    }
+
+    /// How many values.
+    pub fn count(&self) -> u64 {
+        self.zero + self.buckets.iter().sum::<u64>()
+    }
+
+    /// As [`Histogram::quantile`].
+    pub fn quantile(&self, q: f64) -> Option<f64> {
+        quantile(self.zero, &self.buckets, q)
+    }
+}
+
+fn add_page(buckets: &mut [u64], page: usize, words: &Page, (last, count): (usize, u64)) {
+    let start = page * PAGE_WORDS;
+    for (index, word) in words.0.iter().enumerate() {
+        let stored = word.load(Relaxed);
+        buckets[start + index] += if start + index == last { stored.max(count) } else { stored };
+    }
+}
+
+fn quantile(zero: u64, buckets: &[u64], q: f64) -> Option<f64> {
+    let count = zero + buckets.iter().sum::<u64>();
+    if count == 0 {
+        return None;
+    }
+    let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).max(1);
+    let mut seen = zero;
+    if rank <= seen {
+        return Some(0.0);
+    }
+    for (bucket, n) in buckets.iter().enumerate() {
+        seen += n;
+        if rank <= seen {
+            let middle = (0.5 / f64::from(SCALE_BUCKETS)).exp2();
+            return Some(upper_bound(bucket) / middle);
+        }
+    }
+    None
+}
+
 impl Default for Histogram {
     fn default() -> Self {
         Histogram { sum: 0.0, zero: 0, buckets: Vec::new() }
@@ -92,15 +155,12 @@ impl Histogram {
         }
     }
 
-    fn add_page(&mut self, page: usize, words: &Page, (last, count): (usize, u64)) {
-        let start = page * PAGE_WORDS;
-        if self.buckets.len() < start + PAGE_WORDS {
-            self.buckets.resize(start + PAGE_WORDS, 0);
+    fn add_page(&mut self, page: usize, words: &Page, last: (usize, u64)) {
+        let room = (page + 1) * PAGE_WORDS;
+        if self.buckets.len() < room {
+            self.buckets.resize(room, 0);
         }
-        for (index, word) in words.0.iter().enumerate() {
-            let stored = word.load(Relaxed);
-            self.buckets[start + index] += if start + index == last { stored.max(count) } else { stored };
-        }
+        add_page(&mut self.buckets, page, words, last);
     }
 
     /// How many values.
@@ -111,23 +171,7 @@ impl Histogram {
     /// The value below which a share `q` (0 to 1) of the values lies, off by at most [`RELATIVE_ERROR`]; None when
     /// there are none.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let count = self.count();
-        if count == 0 {
-            return None;
-        }
-        let rank = ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).max(1);
-        let mut seen = self.zero;
-        if rank <= seen {
-            return Some(0.0);
-        }
-        for (bucket, n) in self.buckets.iter().enumerate() {
-            seen += n;
-            if rank <= seen {
-                let middle = (0.5 / f64::from(SCALE_BUCKETS)).exp2();
-                return Some(upper_bound(bucket) / middle);
-            }
-        }
-        None
+        quantile(self.zero, &self.buckets, q)
     }
 
     /// How many values are at most `bound`; exact where `bound` is a bucket's (every power of two is).

@@ -7,13 +7,40 @@ use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND};
 use crate::rules::field::{Absent, Field, Shape};
 use crate::rules::kind::{List, Nanos, Record};
-use crate::rules::rule_set::{ConcurrencyRule, GuardRules, PolicyRule, RateRule, SystemRule};
+use crate::rules::rule_set::{
+    ConcurrencyRule, DeadlineRule, FaultRule, GuardRules, HedgeRule, PolicyRule, RateRule, RetryRule, SystemRule,
+    ThrottleRule,
+};
+
+static DEADLINE: Field<Record<DeadlineRule>> = Field {
+    name: "deadline",
+    kind: super::deadline::DEADLINE,
+    absent: Absent::Off("any time left is enough"),
+    doc: "Refuses calls that cannot finish in the time that is left.",
+    since: FIRST,
+};
+
+static FAULTS: Field<List<Record<FaultRule>>> = Field {
+    name: "faults",
+    kind: super::fault::FAULTS,
+    absent: Absent::Off("no faults"),
+    doc: "Delays and aborts on purpose, where the runtime's options allow them.",
+    since: FIRST,
+};
 
 static BREAKER: Field<Record<breaker::Draft>> = Field {
     name: "breaker",
     kind: breaker::BREAKER,
     absent: Absent::Off("no breaker"),
     doc: "Refuses calls while the callee is failing.",
+    since: FIRST,
+};
+
+static THROTTLE: Field<Record<ThrottleRule>> = Field {
+    name: "throttle",
+    kind: super::throttle::THROTTLE,
+    absent: Absent::Off("no throttle"),
+    doc: "Refuses a share of the calls here while the callee refuses most of them there.",
     since: FIRST,
 };
 
@@ -65,23 +92,57 @@ static MAX_HOLD: Field<Nanos> = Field {
     since: FIRST,
 };
 
+static RETRY: Field<Record<RetryRule>> = Field {
+    name: "retry",
+    kind: super::retry::RETRY,
+    absent: Absent::Off("no retries"),
+    doc: "Which calls are tried again, and when.",
+    since: FIRST,
+};
+
+static HEDGE: Field<Record<HedgeRule>> = Field {
+    name: "hedge",
+    kind: super::hedge::HEDGE,
+    absent: Absent::Off("no hedges"),
+    doc: "Sends another attempt before the first has ended.",
+    since: FIRST,
+};
+
 pub(super) static SHAPE: Shape = Shape {
     name: "guard",
     doc: "What one guard does. Stages stand in the pipeline's own order, whatever their order here.",
-    fields: &[&BREAKER, &POLICY, &SYSTEM, &CONCURRENCY, &RATE, &TIMEOUT, &MAX_HOLD],
-    later: &["retry"],
+    fields: &[
+        &DEADLINE,
+        &FAULTS,
+        &BREAKER,
+        &THROTTLE,
+        &POLICY,
+        &SYSTEM,
+        &CONCURRENCY,
+        &RATE,
+        &TIMEOUT,
+        &RETRY,
+        &HEDGE,
+        &MAX_HOLD,
+    ],
+    later: &[],
     one_of: &[],
 };
 
 /// The fields that a guard, or the defaults, has of its own.
 #[derive(Clone, Default)]
 pub(super) struct Draft {
+    deadline: Option<DeadlineRule>,
+    faults: Option<Vec<FaultRule>>,
     breaker: Option<breaker::Draft>,
+    throttle: Option<ThrottleRule>,
     policy: Option<PolicyRule>,
     system: Option<SystemRule>,
     concurrency: Option<ConcurrencyRule>,
     rate: Option<Vec<RateRule>>,
     timeout_ns: Option<u64>,
+    retry: Option<RetryRule>,
+    hedge: Option<HedgeRule>,
     max_hold_ns: Option<u64>,
 }
 
@@ -89,12 +150,17 @@ pub(super) const GUARD: Record<Draft> = Record { shape: &SHAPE, build };
 
 fn build(object: &Object<'_>, report: &mut Report) -> Option<Draft> {
     Some(Draft {
+        deadline: object.get(&DEADLINE, report),
+        faults: object.get(&FAULTS, report),
         breaker: object.get(&BREAKER, report),
+        throttle: object.get(&THROTTLE, report),
         policy: object.get(&POLICY, report),
         system: object.get(&SYSTEM, report),
         concurrency: object.get(&CONCURRENCY, report),
         rate: object.get(&RATE, report),
         timeout_ns: object.get(&TIMEOUT, report),
+        retry: object.get(&RETRY, report),
+        hedge: object.get(&HEDGE, report),
         max_hold_ns: object.get(&MAX_HOLD, report),
     })
 }
@@ -104,12 +170,17 @@ impl Draft {
     pub(super) fn over(self, defaults: &Draft) -> Draft {
         let defaults = defaults.clone();
         Draft {
+            deadline: self.deadline.or(defaults.deadline),
+            faults: self.faults.or(defaults.faults),
             breaker: self.breaker.or(defaults.breaker),
+            throttle: self.throttle.or(defaults.throttle),
             policy: self.policy.or(defaults.policy),
             system: self.system.or(defaults.system),
             concurrency: self.concurrency.or(defaults.concurrency),
             rate: self.rate.or(defaults.rate),
             timeout_ns: self.timeout_ns.or(defaults.timeout_ns),
+            retry: self.retry.or(defaults.retry),
+            hedge: self.hedge.or(defaults.hedge),
             max_hold_ns: self.max_hold_ns.or(defaults.max_hold_ns),
         }
     }
@@ -118,6 +189,11 @@ impl Draft {
     pub(super) fn settle(self) -> GuardRules {
         let timeout_ns = self.timeout_ns;
         GuardRules {
+            deadline: self.deadline,
+            faults: self.faults.unwrap_or_default(),
+            throttle: self.throttle,
+            retry: self.retry,
+            hedge: self.hedge,
             breaker: self.breaker.map(|draft| draft.settle(timeout_ns)),
             policy: self.policy,
             system: self.system,

@@ -1,11 +1,17 @@
 use super::{FULL, accept, guard};
+use crate::guard::Outcome;
 use crate::rate::keyed::OnFull;
+use crate::retry::backoff::{Backoff, Growth, Jitter};
+use crate::retry::budget::Reserve;
+use crate::retry::plan::bit;
 use crate::rules::{
-    BreakerRule, ConcurrencyRule, GuardRules, KeyedRule, LimitAlgorithm, MAX_GUARDS, Mode, OwnRule, PolicyRule,
-    RateAlgorithm, RateRule, RuleSet, SlowRule, SystemRule,
+    BreakerRule, BudgetKind, BudgetRule, ConcurrencyRule, DeadlineRule, FaultRule, FaultWhen, GuardRules, HedgeDelay,
+    HedgeRule, KeyedRule, LimitAlgorithm, MAX_GUARDS, Mode, OwnRule, PolicyRule, RateAlgorithm, RateRule, RetryRule,
+    RuleSet, SlowRule, SystemRule, ThrottleRule,
 };
 
 const SECOND: u64 = 1_000_000_000;
+const MS: u64 = 1_000_000;
 
 fn rate(limit: f64, per_ns: u64, burst: u64, mode: Mode) -> RateRule {
     let algorithm = RateAlgorithm::TokenBucket { burst, max_wait_ns: 0 };
@@ -48,10 +54,12 @@ fn every_field_arrives_where_it_belongs() {
         rate: vec![rate(100.0, SECOND, 20, Mode::Shadow), rate(0.5, 3600 * SECOND, 1, Mode::Enforce)],
         timeout_ns: Some(SECOND * 8 / 10),
         max_hold_ns: Some(60 * SECOND),
+        ..others()
     };
     assert_eq!(rules.version, 7);
     assert_eq!(rules.guard("payments.charge"), want);
-    assert_eq!(Vec::from_iter(rules.guards.keys()), ["adaptive", "bare", "by-calls", "by-key", "payments.charge"]);
+    let names = ["adaptive", "bare", "by-calls", "by-key", "payments.charge", "quota"];
+    assert_eq!(Vec::from_iter(rules.guards.keys()), names);
 }
 
 #[test]
@@ -67,6 +75,56 @@ fn limits_that_adapt_have_the_usual_numbers_unless_they_say_others() {
     let above = ConcurrencyRule { algorithm: LimitAlgorithm::Vegas, min: 2000, max: 2000, initial: 2000, ..usual };
     assert_eq!(of(r#""algorithm": "vegas", "min": 2000"#), above);
     assert_eq!(of(r#""max": 7"#), fixed(7));
+}
+
+/// The stages of deadlines, faults, the throttle, retries and hedges.
+fn others() -> GuardRules {
+    let delay = FaultRule {
+        when: Some(FaultWhen { attribute: "method".into(), value: "GET".into(), is_prefix: false }),
+        share: 0.25,
+        delay_ns: (10 * MS, 20 * MS),
+        abort: None,
+        max_active: 7,
+        mode: Mode::Off,
+    };
+    let abort = FaultRule {
+        when: Some(FaultWhen { attribute: "path".into(), value: "/a".into(), is_prefix: true }),
+        share: 1.0,
+        delay_ns: (0, 0),
+        abort: Some(Outcome::Overloaded),
+        max_active: 100,
+        mode: Mode::Enforce,
+    };
+    let kind = BudgetKind::Ratio { ratio: 0.1, min_per_sec: 2.0, window_ns: 20 * SECOND };
+    let retry = RetryRule {
+        max_attempts: 4,
+        backoff: Backoff::new(Growth::exponential(1.5).unwrap(), Jitter::Equal, 10 * MS, SECOND).unwrap(),
+        max_elapsed_ns: 3 * SECOND,
+        retry_on: bit(Outcome::Timeout) | bit(Outcome::Overloaded),
+        budget: BudgetRule { kind, reserve: Reserve { for_critical: 250, for_default: 125 } },
+    };
+    let overloaded = bit(Outcome::Overloaded);
+    GuardRules {
+        deadline: Some(DeadlineRule { usual: 0.5, factor: 1.5, mode: Mode::Shadow }),
+        faults: vec![delay, abort],
+        throttle: Some(ThrottleRule { k: 1.5, window_ns: 60 * SECOND, refused_as: overloaded, mode: Mode::Shadow }),
+        retry: Some(retry),
+        hedge: Some(HedgeRule { delay: HedgeDelay::Live { quantile: 0.95, min_ns: 2 * MS, max_ns: 90 * MS }, max: 2 }),
+        ..GuardRules::default()
+    }
+}
+
+#[test]
+fn retries_have_defaults() {
+    let retry = only(r#"{"retry": {}}"#).retry.unwrap();
+    let backoff = Backoff::new(Growth::exponential(2.0).unwrap(), Jitter::Full, 50 * MS, 2 * SECOND).unwrap();
+    assert_eq!((retry.max_attempts, retry.backoff, retry.max_elapsed_ns), (3, backoff, 0));
+    let kind = BudgetKind::Ratio { ratio: 0.05, min_per_sec: 1.0, window_ns: 10 * SECOND };
+    assert_eq!(retry.budget, BudgetRule { kind, reserve: Reserve::default() });
+    assert_eq!(retry.retry_on, bit(Outcome::Failure) | bit(Outcome::Timeout) | bit(Outcome::Overloaded));
+    let quota = accept(FULL).guard("quota");
+    assert_eq!(quota.retry.unwrap().budget.kind, BudgetKind::Quota([100, 4, 8, 2]));
+    assert_eq!(quota.hedge, Some(HedgeRule { delay: HedgeDelay::Fixed(30 * MS), max: 1 }));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Bad documents, each with the error it has to give.
 
 mod keyed;
+mod others;
 mod shapes;
 mod values;
 mod whole;

@@ -1,0 +1,363 @@
+//! Retries and hedges of a guard: around its pipeline, paid from the guard's budget, which all processes share.
+
+use super::extra::{Further, HEDGES, RETRIED, RETRIES, State};
+use super::handle::Guard;
+use super::numbers::ExtraBlock;
+use super::{Call, Outcome};
+use crate::clock::ticks;
+use crate::deadline;
+use crate::error::ErrorKind;
+use crate::hash::mix;
+use crate::retry::budget::{Budget, Exhausted};
+use crate::retry::hedge::Hedge;
+use crate::retry::plan::{Attempt, Decision, End, Plan, Reason, Retry, Traits};
+use crate::retry::quantile;
+use crate::slot::lane::Count;
+use std::sync::atomic::{AtomicU64, Ordering::*};
+
+/// How often an answer is asked for again when rules change under it.
+const TRIES: usize = 16;
+
+/// The retries of one logical call: plain data of its caller's, sealed so that garbage is told from it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Retrying {
+    seal: u64,
+    guard: *const Guard,
+    deadline_ns: u64,
+    /// How the last attempt ended that another followed, + 1; 0: none did.
+    last: u64,
+    retry: Retry,
+}
+
+/// The hedges of one logical call, likewise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Hedging {
+    seal: u64,
+    guard: *const Guard,
+    deadline_ns: u64,
+    last_sent: u64,
+    hedges: u32,
+    taken: u32,
+    traits: Traits,
+}
+
+// SAFETY: the pointers are to handles that are never unmapped and may be used by any thread.
+unsafe impl Send for Retrying {}
+// SAFETY: as above.
+unsafe impl Send for Hedging {}
+
+const RETRY_SEAL: u64 = u64::from_le_bytes(*b"tg_retry");
+const HEDGE_SEAL: u64 = u64::from_le_bytes(*b"tg_hedge");
+
+fn seal(kind: u64, guard: *const Guard) -> u64 {
+    kind ^ (guard as u64).rotate_left(8)
+}
+
+impl Retrying {
+    /// Whether the first two words of a caller's memory are those of one that was begun; if so, all of it is one.
+    pub fn is_begun(words: [u64; 2]) -> bool {
+        words[1] != 0 && words[0] == seal(RETRY_SEAL, words[1] as *const Guard)
+    }
+}
+
+impl Hedging {
+    /// As [`Retrying::is_begun`].
+    pub fn is_begun(words: [u64; 2]) -> bool {
+        words[1] != 0 && words[0] == seal(HEDGE_SEAL, words[1] as *const Guard)
+    }
+}
+
+/// The guard behind a seal that is whole.
+fn behind(kind: u64, found: u64, guard: *const Guard) -> Result<&'static Guard, ErrorKind> {
+    if guard.is_null() || found != seal(kind, guard) {
+        return Err(ErrorKind::NotHeld);
+    }
+    // SAFETY: the seal is whole, so the handle is one of ours, and handles are never unmapped.
+    Ok(unsafe { &*guard })
+}
+
+impl Guard {
+    /// Calls `then` with the guard's further disciplines, if it has any, and the time.
+    fn with_further<T>(&'static self, then: impl FnOnce(Option<&Further<'_>>, u64) -> T) -> Result<T, ErrorKind> {
+        if let Some((local, known)) = self.known() {
+            let now = local.time_of(ticks());
+            return Ok(then(known.facts().further().as_ref(), now));
+        }
+        if !self.is_alive() {
+            return Err(ErrorKind::Closed);
+        }
+        Ok(self.look_up(|facts, _| then(facts.further().as_ref(), self.now())))
+    }
+
+    /// Asks the budget until its word is of the rules in force.
+    fn settled<T>(
+        &'static self,
+        mut ask: impl FnMut(Option<&Further<'_>>, u64) -> Result<T, Exhausted>,
+    ) -> Result<Option<T>, ErrorKind> {
+        for _ in 0..TRIES {
+            let answer = self.with_further(|further, now| {
+                let answer = ask(further, now);
+                if let (Err(Exhausted::Stale), Some(further)) = (&answer, further) {
+                    bring_budget_over(further.numbers, further.state, now);
+                }
+                answer
+            })?;
+            match answer {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(Exhausted::Empty) => return Ok(None),
+                Err(Exhausted::Stale) => {}
+            }
+        }
+        Err(ErrorKind::Busy)
+    }
+
+    /// Begins a logical call that may be made more than once: its first attempt earns the budget its share. `key` and
+    /// `attributes` are not looked at. **Hot.**
+    ///
+    /// # Errors
+    /// The guard is gone, or its rules change all the time.
+    pub fn begin_retry(&'static self, call: &Call<'_>) -> Result<Retrying, ErrorKind> {
+        let traits = traits_of(call);
+        let begun = self.settled(|further, now| {
+            let (budget, word) = budget_of(further);
+            let retry = Retry::begin((&budget, word), traits, self.seed(further), now)?;
+            Ok((retry, deadline_of(call, now)))
+        })?;
+        let (retry, deadline_ns) = begun.ok_or(ErrorKind::Internal)?;
+        Ok(Retrying { seal: seal(RETRY_SEAL, self), guard: self, deadline_ns, last: 0, retry })
+    }
+
+    /// Begins a logical call that may be hedged: it earns the budget its share. The first attempt counts as sent now. **Hot.**
+    ///
+    /// # Errors
+    /// As [`Guard::begin_retry`].
+    pub fn begin_hedge(&'static self, call: &Call<'_>) -> Result<Hedging, ErrorKind> {
+        let begun = self.settled(|further, now| {
+            let (budget, word) = budget_of(further);
+            budget.begin(word, now).map(|()| (now, deadline_of(call, now)))
+        })?;
+        let (last_sent, deadline_ns) = begun.ok_or(ErrorKind::Internal)?;
+        let traits = traits_of(call);
+        Ok(Hedging { seal: seal(HEDGE_SEAL, self), guard: self, deadline_ns, last_sent, hedges: 0, taken: 0, traits })
+    }
+
+    /// Decides a call's waits. On a virtual clock the same calls wait the same in every run and language; otherwise machines
+    /// differ.
+    fn seed(&self, further: Option<&Further<'_>>) -> u64 {
+        let calls = further.map_or(0, |further| further.state.budget[1].fetch_add(1, Relaxed));
+        let header = self.view.header();
+        let machine = || mix(header.boot[0].load(Relaxed) ^ header.clock.now());
+        mix(if header.clock.is_virtual() { calls } else { calls ^ machine() })
+    }
+}
+
+impl Retrying {
+    /// Says what to do after an attempt. `retry_after_ns` is when the callee, or the stage that refused, said to come back, 0: it did
+    /// not say, `u64::MAX`: never. **Hot.**
+    ///
+    /// # Errors
+    /// It was never begun, or the guard is gone.
+    pub fn next(&mut self, attempt: Attempt, retry_after_ns: u64) -> Result<Decision, ErrorKind> {
+        let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
+        let mut retry = self.retry;
+        let decided = guard.settled(|further, now| {
+            let (budget, word) = budget_of(further);
+            let end = End { attempt, retry_after_ns: known(retry_after_ns), now, deadline_ns: self.deadline_ns };
+            let decision = match further.and_then(Further::plan) {
+                _ if retry_after_ns == u64::MAX && !is_success(attempt) => Decision::Stop(Reason::NotRetryable),
+                Some(plan) => retry.next(&plan, (&budget, word), end),
+                None if is_success(attempt) => Decision::Stop(Reason::Done),
+                None => Decision::Stop(Reason::Attempts),
+            };
+            if decision == Decision::Stale {
+                return Err(Exhausted::Stale);
+            }
+            further.into_iter().for_each(|further| further.count_decision(attempt, decision));
+            Ok(decision)
+        })?;
+        let decision = decided.ok_or(ErrorKind::Internal)?;
+        self.retry = retry;
+        self.last = if matches!(decision, Decision::Retry { .. }) { class_of(attempt) as u64 + 1 } else { 0 };
+        Ok(decision)
+    }
+
+    /// The retry that was decided on last is not made: what it took goes back. **Hot.**
+    ///
+    /// # Errors
+    /// As [`Retrying::next`].
+    pub fn abandon(&mut self) -> Result<(), ErrorKind> {
+        let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
+        let Some(class) = self.last.checked_sub(1) else { return Ok(()) };
+        let mut retry = self.retry;
+        guard.settled(|further, now| {
+            let (budget, word) = budget_of(further);
+            retry.abandon((&budget, word), now)?;
+            let second = further.and_then(|further| further.second);
+            second.into_iter().for_each(|second| {
+                second.change(RETRIED + class as usize % 4, |n| n.wrapping_sub(1));
+                second.change(RETRIES, |n| n.wrapping_sub(1));
+            });
+            Ok(())
+        })?;
+        (self.retry, self.last) = (retry, 0);
+        Ok(())
+    }
+
+    /// Attempts made, the one in progress included.
+    pub fn attempts(&self) -> u32 {
+        self.retry.attempts()
+    }
+}
+
+/// What to do about a further attempt while others are out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hedged {
+    /// Send one now: it is paid for.
+    Send,
+    /// Ask again after so many ns.
+    Wait(u64),
+    /// There is none: [`Reason::Attempts`], [`Reason::Deadline`], [`Reason::Budget`] or [`Reason::NotIdempotent`].
+    Stop(Reason),
+}
+
+impl Hedging {
+    /// Says whether another attempt is due. **Hot.**
+    ///
+    /// # Errors
+    /// It was never begun, or the guard is gone.
+    pub fn next(&mut self) -> Result<Hedged, ErrorKind> {
+        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
+        if !self.traits.idempotent {
+            return Ok(Hedged::Stop(Reason::NotIdempotent));
+        }
+        let asked = guard.settled(|further, now| match self.due(guard, further, now) {
+            Ok(Some(hedge)) => {
+                let (budget, word) = budget_of(further);
+                let taken = hedge.pay((&budget, word), self.traits.criticality, now)?;
+                further.and_then(|further| further.second).into_iter().for_each(|second| second.add(HEDGES, 1));
+                Ok((Hedged::Send, taken, now))
+            }
+            Ok(None) => Ok((Hedged::Stop(Reason::Attempts), 0, now)),
+            Err(other) => Ok((other, 0, now)),
+        })?;
+        let Some((hedged, taken, now)) = asked else { return Ok(Hedged::Stop(Reason::Budget)) };
+        if hedged == Hedged::Send {
+            (self.hedges, self.last_sent) = (self.hedges + 1, now);
+            self.taken = self.taken.saturating_add(taken);
+        }
+        Ok(hedged)
+    }
+
+    /// The hedge that is due now; None: the guard has no hedges; Err: what else there is to do.
+    fn due(&self, guard: &Guard, further: Option<&Further<'_>>, now: u64) -> Result<Option<Hedge>, Hedged> {
+        let Some((hedge, millionths, further)) = further.and_then(|f| f.hedge().map(|(h, q)| (h, q, f))) else {
+            return Ok(None);
+        };
+        let read = || quantile::read(&further.state.hedge[0], now, || guard.usual_ns(millionths));
+        let live = if millionths == 0 { None } else { read() };
+        match hedge.next(self.hedges, self.last_sent, live, now, self.deadline_ns) {
+            Some(0) => Ok(Some(hedge)),
+            Some(wait_ns) => Err(Hedged::Wait(wait_ns)),
+            None if hedge.allows(self.hedges) => Err(Hedged::Stop(Reason::Deadline)),
+            None => Err(Hedged::Stop(Reason::Attempts)),
+        }
+    }
+
+    /// The call has ended, with the outcome of the answer that counts. **Hot.**
+    ///
+    /// # Errors
+    /// As [`Hedging::next`].
+    pub fn end(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
+        let taken = std::mem::take(&mut self.taken);
+        self.seal = 0;
+        guard.settled(|further, _| {
+            let (budget, word) = budget_of(further);
+            if outcome == Outcome::Success { budget.succeed(word, taken) } else { Ok(()) }
+        })?;
+        Ok(())
+    }
+}
+
+impl Further<'_> {
+    fn plan(&self) -> Option<Plan> {
+        let words = self.numbers.retry();
+        // No plan is without attempts.
+        (words[3] != 0).then(|| Plan::of(words))
+    }
+
+    fn hedge(&self) -> Option<(Hedge, u64)> {
+        let words = self.numbers.hedge();
+        (words[0] != 0).then(|| (Hedge::of(words), words[7]))
+    }
+
+    fn count_decision(&self, attempt: Attempt, decision: Decision) {
+        let Some(second) = self.second else { return };
+        match decision {
+            Decision::Retry { .. } => {
+                second.add(RETRIES, 1);
+                second.add(RETRIED + class_of(attempt), 1);
+            }
+            Decision::Stop(reason) => second.add(RETRIES + 1 + reason as usize, 1),
+            Decision::Stale => {}
+        }
+    }
+}
+
+/// Makes the budget's word one of these numbers: what it holds stays where both are of one kind; without a budget nothing
+/// does.
+pub(crate) fn bring_budget_over(numbers: &ExtraBlock, state: &State, now: u64) {
+    let (budget, before) = (Budget::of(numbers.budget()), Budget::of(numbers.budget_before()));
+    let word = &state.budget[0];
+    let seen = word.load(Acquire);
+    let next = match budget {
+        Budget::Unlimited => 0,
+        _ if budget.owns(seen) => return,
+        _ if before.owns(seen) => {
+            Some(budget.rescale(&before, seen, now)).filter(|&next| budget.owns(next)).unwrap_or(0)
+        }
+        _ => 0,
+    };
+    // Failing means that another was faster; whoever meets the word again tries again.
+    let _ = word.compare_exchange(seen, next, AcqRel, Acquire);
+}
+
+/// Stands in where a guard has no budget: nothing is changed in it.
+static NO_WORD: AtomicU64 = AtomicU64::new(0);
+
+/// The budget and its word.
+fn budget_of<'a>(further: Option<&Further<'a>>) -> (Budget, &'a AtomicU64) {
+    match further {
+        Some(further) => (Budget::of(further.numbers.budget()), &further.state.budget[0]),
+        None => (Budget::Unlimited, &NO_WORD),
+    }
+}
+
+fn traits_of(call: &Call<'_>) -> Traits {
+    Traits { criticality: call.criticality, idempotent: !call.once }
+}
+
+fn deadline_of(call: &Call<'_>, now: u64) -> u64 {
+    let own = if call.timeout_ns == 0 { deadline::NONE } else { deadline::after(now, call.timeout_ns) };
+    deadline::earliest([own, call.deadline_ns])
+}
+
+fn known(retry_after_ns: u64) -> Option<u64> {
+    Some(retry_after_ns).filter(|&ns| ns != 0)
+}
+
+fn is_success(attempt: Attempt) -> bool {
+    attempt == Attempt::Ended(Outcome::Success)
+}
+
+/// The place in [`RETRIED`].
+fn class_of(attempt: Attempt) -> usize {
+    match attempt {
+        Attempt::Ended(Outcome::Timeout) => 1,
+        Attempt::Ended(Outcome::Overloaded) => 2,
+        Attempt::Ended(_) => 0,
+        Attempt::Refused => 3,
+    }
+}
