@@ -4,6 +4,7 @@ use tidegate_core::clock::ClockSource;
 use tidegate_core::metrics::instrument::Description;
 use tidegate_core::metrics::snapshot::Snapshot;
 use tidegate_core::segment::SegmentOptions;
+use tidegate_core::system::gate::Load;
 use tidegate_core::{Call, NotEntered, Options, Outcome, Permit, Runtime, Stage};
 use tidegate_telemetry::PolicyFigures;
 
@@ -20,6 +21,7 @@ pub fn snapshot() -> Snapshot {
     let runtime =
         Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901), faults: true }).unwrap();
     runtime.apply_rules(RULES.as_bytes()).unwrap();
+    runtime.set_load(Load { cpu: 250, memory: 500 }).unwrap();
     use_guards(&runtime);
     use_instruments(&runtime);
     runtime.snapshot().unwrap()
