@@ -108,7 +108,7 @@ TEST(a_call_says_what_it_is) {
 TEST(each_key_has_its_own_limit_and_the_hottest_can_be_read) {
   auto rt = opened();
   const auto guard = guarded(rt, R"({"rate": [{"limit": 1, "per": "1h", "key": "tenant"}, {"limit": 1000}]})");
-  for (int i = 0; i < 5; i++) guard.enter(tidegate::call().key("loud"));
+  for (int i = 0; i < 5; i++) CHECK_EQ(guard.enter(tidegate::call().key("loud")).ok(), i == 0);
   const tg_attribute tags[] = {(*rt.attribute("tenant"))("quiet")};
   CHECK(guard.enter(tidegate::call().key("loud").attributes(tags)).ok());
   CHECK_STATUS(guard.enter(tidegate::call().key("quiet")).status(), status::refused_rate);

@@ -21,7 +21,12 @@ pub struct KeyedLimit {
     keyed: Keyed,
     shape: Shape,
     seed: Seed,
+    /// The one that was made before.
+    before: AtomicPtr<KeyedLimit>,
 }
+
+/// All that this process has made, the latest: closed runtimes forget theirs, and what nobody frees is to be found.
+static LATEST: AtomicPtr<KeyedLimit> = AtomicPtr::new(null_mut());
 
 /// What a segment says of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +79,27 @@ impl KeyedLimit {
         }
         let (keyed, shape) = (numbers_by_key.keyed()?, numbers_by_key.shape()?);
         let said = Said { numbers: numbers_by_key, table: table as Offset };
-        Some(KeyedLimit { tag: AtomicU64::new(tag), said, keyed, shape, seed: seed_of(view.header()) })
+        Some(KeyedLimit {
+            tag: AtomicU64::new(tag),
+            said,
+            keyed,
+            shape,
+            seed: seed_of(view.header()),
+            before: AtomicPtr::default(),
+        })
+    }
+
+    /// Keeps it for good.
+    pub(crate) fn keep(self) -> &'static KeyedLimit {
+        let kept: &'static KeyedLimit = Box::leak(Box::new(self));
+        let mut before = LATEST.load(Acquire);
+        loop {
+            kept.before.store(before, Release);
+            match LATEST.compare_exchange(before, from_ref(kept).cast_mut(), AcqRel, Acquire) {
+                Ok(_) => return kept,
+                Err(now) => before = now,
+            }
+        }
     }
 
     /// Whether both are made of the same.

@@ -233,7 +233,7 @@ impl Shared {
         if let Some(known) = caches.keyed.iter().find(|known| known.is(&limit)) {
             return Ok(known);
         }
-        let limit: &'static KeyedLimit = Box::leak(Box::new(limit));
+        let limit = limit.keep();
         caches.keyed.push(limit);
         Ok(limit)
     }
