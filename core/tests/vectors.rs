@@ -231,7 +231,7 @@ impl Run {
     }
 
     fn hedge_next(&mut self, step: &Value) {
-        let (status, wait) = match self.hedges.get_mut(text(step, "hedge")).unwrap().next().unwrap() {
+        let (status, wait) = match self.hedges.get_mut(text(step, "hedge")).unwrap().ask().unwrap() {
             Hedged::Send => ("TG_OK".to_owned(), 0),
             Hedged::Wait(ns) => ("TG_OK".to_owned(), ns),
             Hedged::Stop(reason) => (stopped(reason), 0),

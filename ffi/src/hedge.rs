@@ -63,7 +63,7 @@ pub unsafe extern "C" fn tg_hedge_next(hedge: *mut tg_hedge, wait_ns: *mut u64) 
             *wait_ns = 0;
             begun(hedge)
         };
-        match hedge.map(Hedging::next) {
+        match hedge.map(Hedging::ask) {
             Ok(Ok(Hedged::Send)) => TG_OK,
             Ok(Ok(Hedged::Wait(ns))) => {
                 // SAFETY: writable, as checked.

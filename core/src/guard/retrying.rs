@@ -227,7 +227,7 @@ impl Hedging {
     ///
     /// # Errors
     /// It was never begun, or the guard is gone.
-    pub fn next(&mut self) -> Result<Hedged, ErrorKind> {
+    pub fn ask(&mut self) -> Result<Hedged, ErrorKind> {
         let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
         if !self.traits.idempotent {
             return Ok(Hedged::Stop(Reason::NotIdempotent));
@@ -268,7 +268,7 @@ impl Hedging {
     /// The call has ended, with the outcome of the answer that counts. **Hot.**
     ///
     /// # Errors
-    /// As [`Hedging::next`].
+    /// As [`Hedging::ask`].
     pub fn end(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
         let taken = std::mem::take(&mut self.taken);
