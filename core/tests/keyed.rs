@@ -15,11 +15,11 @@ fn call(key: &[u8]) -> Call<'_> {
 }
 
 /// Enters and leaves; the refused permit.
-fn pass(guard: &'static Guard, call: &Call<'_>) -> Result<(), Permit> {
+fn pass(guard: &'static Guard, call: &Call<'_>) -> Result<(), Box<Permit>> {
     let mut permit = Permit::default();
     match guard.enter(call, &mut permit) {
         Ok(()) => permit.exit(Outcome::Success).map_err(|error| panic!("{error:?}")),
-        Err(NotEntered::Refused(Stage::Rate)) => Err(permit),
+        Err(NotEntered::Refused(Stage::Rate)) => Err(Box::new(permit)),
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -91,7 +91,7 @@ TEST(a_watch_ends_from_within_its_callback) {
 static void use_a_hundred_guards(ear *to) {
   if (to->heard > 1) return;
   for (int i = 0; i < 100; i++) {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof name, "other%d", i);
     CHECK_STATUS(pass(guard_of(to->rt, name), TG_OUTCOME_SUCCESS), TG_OK);
   }
@@ -119,7 +119,7 @@ TEST(a_callback_may_use_more_guards_than_a_thread_remembers) {
   CHECK_EQ(stats_of(to.guard).breaker, TG_BREAKER_CLOSED);
   CHECK_EQ(stats_of(to.guard).misused_exits, 0);
   for (int i = 0; i < 100; i++) {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof name, "other%d", i);
     CHECK_EQ(stats_of(guard_of(rt, name)).calls[TG_OUTCOME_SUCCESS], 2);
     CHECK_EQ(stats_of(guard_of(rt, name)).latency_count, 2);

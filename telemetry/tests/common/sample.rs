@@ -10,6 +10,8 @@ use tidegate_telemetry::PolicyFigures;
 
 const RULES: &str = r#"{"version":7,"guards":{
     "payments.charge":{"concurrency":{"max":2},"rate":[{"limit":10,"burst":8},{"limit":1,"burst":1,"mode":"shadow"}]},
+    "again":{"retry":{},"faults":[{"delay":"1ms","share":1}]},
+    "by.tenant":{"rate":[{"limit":1,"key":"tenant"}]},
     "payments.refund":{"breaker":{"consecutive_failures":1,"open_for":"5s"}},
     "odd \"name\" \\":{"breaker":{"consecutive_failures":3}}}}"#;
 
@@ -17,7 +19,7 @@ const RULES: &str = r#"{"version":7,"guards":{
 pub const AWKWARD: &str = "quote \" slash \\ line\nend, brace } # EOF = ünï 🌊\r\t\\n";
 
 pub fn snapshot() -> Snapshot {
-    let segment = SegmentOptions { max_guards: 8, ..SegmentOptions::default() };
+    let segment = SegmentOptions { max_guards: 10, ..SegmentOptions::default() };
     let runtime =
         Runtime::open(&Options { segment, clock: ClockSource::Virtual(12_345_678_901), faults: true }).unwrap();
     runtime.apply_rules(RULES.as_bytes()).unwrap();
@@ -36,6 +38,8 @@ fn use_guards(runtime: &Runtime) {
     assert_eq!(call(runtime, "payments.refund", Outcome::Success), Err(NotEntered::Refused(Stage::Breaker)));
     call(runtime, "odd \"name\" \\", Outcome::Success).unwrap();
     call(runtime, "no.rules", Outcome::Ignored).unwrap();
+    call(runtime, "by.tenant", Outcome::Success).unwrap();
+    call(runtime, "again", Outcome::Success).unwrap();
 }
 
 fn call(runtime: &Runtime, guard: &str, outcome: Outcome) -> Result<(), NotEntered> {
