@@ -104,7 +104,6 @@ static void op_enter(void) {
   call.cost = number(3), call.timeout_ns = number(4), call.key = text(5);
   call.criticality = criticality, call.level = level, call.has_level = has_level;
   criticality = level = has_level = 0;
-  attribute_count = 0;
   expect_status(tg_guard_enter(guard_of(rt, fields[1]), &call, permit), 6);
   expect_number("retry after", tg_permit_retry_after(permit), 7);
   expect_number("wait", tg_permit_wait(permit), 8);
