@@ -78,8 +78,6 @@ type vectorStep struct {
 	Ticket       string            `json:"ticket"`
 	Ending       string            `json:"ending"`
 	Counts       []uint32          `json:"counts"`
-	Reason       *uint64           `json:"reason"`
-	Attributes   map[string]string `json:"attributes"`
 	Criticality  string            `json:"criticality"`
 	Once         bool              `json:"once"`
 	Retry        string            `json:"retry"`
