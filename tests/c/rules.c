@@ -49,7 +49,7 @@ static const char *const bad[] = {
   "{\"version\":1,\"guards\":{\"a\":{\"breaker\":{\"error_ratio\":1.01}}}}",
   "{\"version\":1,\"guards\":{\"a\":{\"max_hold\":\"1ms\"}}}",
   "{\"version\":1,\"guards\":{\"a\":{\"timeout\":\"1 s\"}}}",
-  "{\"version\":1,\"guards\":{\"a\":{\"retry\":{}}}}",
+  "{\"version\":1,\"guards\":{\"a\":{\"retry\":{\"max_attempts\":0}}}}",
   "\xEF\xBB\xBF{\"version\":1}", "{\"version\":1,\"\xFF\":1}",
 };
 
