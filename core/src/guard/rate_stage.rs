@@ -4,7 +4,7 @@ use super::cell::{GuardCell, MAX_RATES};
 use super::enter::shadowed;
 use super::follow;
 use super::handle::Guard;
-use super::numbers::{Block, ExtraBlock, OF_RATES};
+use super::numbers::{Block, ExtraBlock, OF_RATES, RateWords};
 use super::permit::{FOLLOWED, Permit};
 use super::taken::Taken;
 use super::turned_away::Ended;
@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 /// One rate limit of a guard, ready to be asked.
 pub(crate) struct Limit<'a> {
     rate: Rate,
-    before: Option<Rate>,
+    /// Where its numbers before the last change stand too.
+    words: &'a RateWords,
     pub(super) mode: Mode,
     word: &'a AtomicU64,
     /// Of a sliding window.
@@ -26,7 +27,7 @@ pub(crate) struct Limit<'a> {
 
 impl<'a> Limit<'a> {
     /// The limit of an index; None: there is none that could be asked.
-    pub(crate) fn of(view: &'a View, cell: &'a GuardCell, numbers: &Block, index: usize) -> Option<Limit<'a>> {
+    pub(crate) fn of(view: &'a View, cell: &'a GuardCell, numbers: &'a Block, index: usize) -> Option<Limit<'a>> {
         let words = numbers.rate(index);
         let (rate, word) = (words.rate()?, cell.hot.rates.get(index)?);
         let buckets = match rate.buckets() {
@@ -36,7 +37,7 @@ impl<'a> Limit<'a> {
                 view.words(at as Offset, count)?
             }
         };
-        Some(Limit { rate, before: words.before(), mode: words.mode(), word, buckets })
+        Some(Limit { rate, words, mode: words.mode(), word, buckets })
     }
 
     fn take(&self, now: u64, cost: u64) -> Result<u64, Refusal> {
@@ -55,7 +56,7 @@ impl<'a> Limit<'a> {
         if self.rate.owns(seen) {
             return;
         }
-        let next = match &self.before {
+        let next = match &self.words.before() {
             Some(before) if before.owns(seen) => self.rate.rescale(before, seen, self.buckets, now),
             _ => 0,
         };
@@ -71,7 +72,7 @@ impl<'a> Limit<'a> {
 
 impl Guard {
     /// One of its rate limits.
-    pub(super) fn rate_limit(&self, numbers: &Block, index: usize) -> Option<Limit<'_>> {
+    pub(super) fn rate_limit<'a>(&'a self, numbers: &'a Block, index: usize) -> Option<Limit<'a>> {
         Limit::of(&self.view, self.cell(), numbers, index)
     }
 
