@@ -73,6 +73,7 @@ impl<'a> Taken<'a> {
     }
 
     /// Ends an attempt that has taken everything.
+    #[inline(always)]
     pub(super) fn end(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if self.marks.has(FOLLOWED) {
             permit.followed = followed(&self.go, call.key, self.cost);
@@ -81,6 +82,7 @@ impl<'a> Taken<'a> {
     }
 
     /// Writes the permit, unless what the attempt went by has changed meanwhile.
+    #[inline(always)]
     fn finish(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if !self.guard.is_as(self.facts) {
             return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
