@@ -1,7 +1,7 @@
 //! Entering a guard.
 //!
 //! What the stages take and find stays in registers and is written into the permit once, at the end: a store
-//! before a locked instruction has to be drained by it. So `pass` is one function of plain locals, and what is
+//! before a locked instruction has to be drained by it. So the stages of `pass` are inlined, and what is
 //! not the common way is handed over by value to functions that are not inlined.
 
 use super::cell::{HELD, RUN, SHADOWED};
@@ -167,60 +167,11 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let (numbers, flags) = (facts.numbers(), facts.flags());
         let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
-        match deadline(numbers.timeout_ns(), call, now) {
-            Some(at) => taken.deadline_ns = at,
-            None => return taken.turn_away(Ended::by(Stage::Deadline), call, permit),
+        match taken.ask_stages(call) {
+            Ok(()) => taken.take_tokens(call, permit),
+            Err(ended) => taken.turn_away(ended, call, permit),
         }
-        let further = facts.further();
-        if let Some(further) = &further {
-            if let Err(ended) = self.ask_time(further, run, now, taken.deadline_ns) {
-                return taken.turn_away(ended, call, permit);
-            }
-            match self.ask_faults(further, run, call, now, taken.deadline_ns) {
-                Ok(delayed) => taken.delayed = delayed,
-                Err(ended) => return taken.turn_away(ended, call, permit),
-            }
-        }
-        if flags.has_breaker() {
-            match self.ask_breaker(facts, run, now) {
-                Ok(judged) => (taken.marks, taken.breaker) = judged,
-                Err(ended) => return taken.turn_away(ended, call, permit),
-            }
-        }
-        if let Some(further) = &further {
-            match further.ask_throttle(run, now) {
-                Ok(true) => (taken.throttled, taken.marks) = (true, taken.marks.with(THROTTLED)),
-                Ok(false) => {}
-                Err(ended) => return taken.turn_away(ended, call, permit),
-            }
-        }
-        if flags.has_policy() {
-            match self.ask_policy(numbers, run, call, now, taken.deadline_ns) {
-                Said::Go(go) => taken.go = go,
-                Said::Deny { ended, observer } => {
-                    taken.go.observer = observer;
-                    return taken.turn_away(ended, call, permit);
-                }
-            }
-            if taken.go.observer | taken.go.wait_ns != 0 {
-                taken.marks = taken.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
-            }
-        }
-        if taken.delayed.wait_ns != 0 {
-            taken.go.wait_ns = taken.go.wait_ns.saturating_add(taken.delayed.wait_ns);
-            taken.marks = taken.marks.with(FOLLOWED | DELAYED);
-        }
-        let place = match facts.further() {
-            Some(further) if further.places_follow_load() => self.take_place_by_load(facts, &further, run, call, now),
-            _ => self.take_place_by_number(facts, run, now),
-        };
-        match place {
-            Ok(place) => taken.place = Some(place.epoch),
-            Err(stage) => return taken.turn_away(Ended::by(stage), call, permit),
-        }
-        taken.take_tokens(call, permit)
     }
 
     fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<fixed::Taken, Stage> {
@@ -229,6 +180,56 @@ impl Guard {
             shadowed(run, Stage::Concurrency);
         }
         Ok(place)
+    }
+}
+
+impl Taken<'_> {
+    /// Asks the stages before the rate limits, in their order, and keeps what they said.
+    #[inline(always)]
+    fn ask_stages(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+        let Taken { guard, facts, run, now, .. } = *self;
+        let (flags, further) = (facts.flags(), facts.further());
+        self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
+        if let Some(further) = &further {
+            guard.ask_time(further, run, now, self.deadline_ns)?;
+            self.delayed = guard.ask_faults(further, run, call, now, self.deadline_ns)?;
+        }
+        if flags.has_breaker() {
+            (self.marks, self.breaker) = guard.ask_breaker(facts, run, now)?;
+        }
+        if let Some(further) = &further
+            && further.ask_throttle(run, now)?
+        {
+            (self.throttled, self.marks) = (true, self.marks.with(THROTTLED));
+        }
+        if flags.has_policy() {
+            self.ask_policy(call)?;
+        }
+        if self.delayed.wait_ns != 0 {
+            self.go.wait_ns = self.go.wait_ns.saturating_add(self.delayed.wait_ns);
+            self.marks = self.marks.with(FOLLOWED | DELAYED);
+        }
+        let place = match &further {
+            Some(further) if further.places_follow_load() => guard.take_place_by_load(facts, further, run, call, now),
+            _ => guard.take_place_by_number(facts, run, now),
+        };
+        self.place = Some(place.map_err(Ended::by)?.epoch);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn ask_policy(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+        match self.guard.ask_policy(self.numbers(), self.run, call, self.now, self.deadline_ns) {
+            Said::Go(go) => self.go = go,
+            Said::Deny { ended, observer } => {
+                self.go.observer = observer;
+                return Err(ended);
+            }
+        }
+        if self.go.observer | self.go.wait_ns != 0 {
+            self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+        }
+        Ok(())
     }
 }
 

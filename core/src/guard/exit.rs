@@ -124,8 +124,7 @@ impl Guard {
         let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
-                // It left while it waited for its turn.
-                // Where a rate follows another guard it had cost more; that part stays used.
+                // It left while it waited for its turn. Where a rate follows another guard it had cost more: that part stays used.
                 let (waits, costs) = ([permit.wait_ns; MAX_RATES], [permit.followed.cost; MAX_RATES]);
                 self.give_rates_back(facts.numbers(), &waits, &costs, permit.start_ns);
             }
@@ -167,10 +166,7 @@ impl Guard {
         if judges(facts, permit, outcome) {
             self.tell_breaker(facts, run, permit.breaker, outcome, now);
         }
-        run.add(CALLS + outcome as usize, 1);
-        if outcome != Outcome::Cancelled {
-            histogram::record_ns(&self.view, run, LATENCY, now.saturating_sub(started), &facts.latency);
-        }
+        self.count_outcome(facts, run, outcome, now.saturating_sub(started));
     }
 
     /// The same of a guard with further disciplines.
@@ -193,6 +189,12 @@ impl Guard {
         if permit.marks.has(THROTTLED) {
             further.tell_throttle(outcome, permit.start_ns);
         }
+        self.count_outcome(facts, run, outcome, duration);
+    }
+
+    /// Counts a call by its outcome, and one that came to its end by its duration.
+    #[inline(always)]
+    fn count_outcome<'a>(&'static self, facts: &Facts, run: impl Count<'a>, outcome: Outcome, duration: u64) {
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
             histogram::record_ns(&self.view, run, LATENCY, duration, &facts.latency);
