@@ -53,9 +53,6 @@ impl<'a> At<'a> {
 }
 
 fn unknown(name: &str, shape: &Shape) -> String {
-    if shape.later.contains(&name) {
-        return format!("{} is not supported by this version; remove it", quoted(name));
-    }
     let known = || shape.names();
     match nearest(name, known()) {
         Some(meant) => format!("unknown field; did you mean {}?", quoted(meant)),

@@ -127,8 +127,6 @@ pub(super) struct Shape {
     pub doc: &'static str,
     /// Its fields, in the order of the reference.
     pub fields: &'static [&'static dyn AnyField],
-    /// Names that a later release will know.
-    pub later: &'static [&'static str],
     /// Of these fields at least one has to be there; none named: no such demand.
     pub one_of: &'static [&'static str],
 }

@@ -23,11 +23,6 @@ fn section(shape: &Shape) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", row(*field));
     }
-    if !shape.later.is_empty() {
-        let names = shape.later.iter().map(|name| format!("`{name}`"));
-        let names = Vec::from_iter(names).join(", ");
-        let _ = writeln!(text, "\nNot supported by this version, and refused: {names}.");
-    }
     text
 }
 

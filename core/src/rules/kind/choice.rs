@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 pub(in crate::rules) struct Choice<T: 'static> {
     /// The words that this version knows.
     pub words: &'static [(&'static str, T)],
-    /// Words that a later release will know.
-    pub later: &'static [&'static str],
 }
 
 impl<T: Copy + Sync> Kind for Choice<T> {
@@ -25,9 +23,7 @@ impl<T: Copy + Sync> Kind for Choice<T> {
         };
         let found = self.words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let later = self.later.contains(&text);
-            let why = if later { "not supported by this version" } else { "" };
-            at.expected_because(&self.words(), why, report);
+            at.expected(&self.words(), report);
         }
         found.map(|(_, meaning)| *meaning)
     }

@@ -26,7 +26,6 @@ static GROWTH: Field<Choice<Way>> = Field {
             ("linear", Way::Linear),
             ("decorrelated", Way::Decorrelated),
         ],
-        later: &[],
     },
     absent: Absent::Is(Literal::Text("exponential")),
     doc: "How waits grow: by `factor`; not at all; by `base` each; or at random between `base` and three times the wait before.",
@@ -59,7 +58,7 @@ static FACTOR: Field<Decimal> = Field {
 
 static JITTER: Field<Choice<Jitter>> = Field {
     name: "jitter",
-    kind: Choice { words: &[("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)], later: &[] },
+    kind: Choice { words: &[("full", Jitter::Full), ("equal", Jitter::Equal), ("none", Jitter::None)] },
     absent: Absent::Derived("`full`; `none` of `decorrelated`"),
     doc: "What chance makes of a wait w: anything from 0 to w, from w/2 to w, or w.",
     since: FIRST,
@@ -69,7 +68,6 @@ static SHAPE: Shape = Shape {
     name: "backoff",
     doc: "How long to wait before trying again.",
     fields: &[&GROWTH, &BASE, &MAX, &FACTOR, &JITTER],
-    later: &[],
     one_of: &[],
 };
 

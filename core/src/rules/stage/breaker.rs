@@ -130,7 +130,6 @@ static SHAPE: Shape = Shape {
         &RECOVER_OVER,
         &MODE,
     ],
-    later: &[],
     one_of: &["error_ratio", "error_count", "slow", "consecutive_failures"],
 };
 

@@ -72,7 +72,6 @@ static QUOTA_SHAPE: Shape = Shape {
     doc: "A store of tokens that failures empty and successes fill, as in the AWS SDKs. It allows a burst of retries and after that none \
           until calls succeed again.",
     fields: &[&TOKENS, &COST, &TIMEOUT_COST, &EARNED],
-    later: &[],
     one_of: &[],
 };
 
@@ -104,7 +103,6 @@ static SHAPE: Shape = Shape {
     name: "budget",
     doc: "What retries and hedges may cost, over all callers on the segment.",
     fields: &[&RATIO, &MIN_PER_SEC, &WINDOW, &QUOTA, &FOR_CRITICAL, &FOR_DEFAULT],
-    later: &[],
     one_of: &[],
 };
 

@@ -2,6 +2,7 @@
 
 use super::FIRST;
 use super::mode::MODE;
+use super::of_some::check_names;
 use crate::rules::Report;
 use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND};
@@ -26,7 +27,6 @@ static ALGORITHM: Field<Choice<Way>> = Field {
     name: "algorithm",
     kind: Choice {
         words: &[("fixed", Way::Fixed), ("aimd", Way::Aimd), ("vegas", Way::Vegas), ("gradient2", Way::Gradient2)],
-        later: &[],
     },
     absent: Absent::Is(Literal::Text("fixed")),
     doc: "How the limit is found: `fixed` is the number in `max`. The others adapt it between `min` and `max` by how calls \
@@ -69,7 +69,7 @@ static TARGET: Field<Nanos> = Field {
 
 static SHED: Field<Choice<bool>> = Field {
     name: "shed",
-    kind: Choice { words: &[("criticality", true), ("none", false)], later: &[] },
+    kind: Choice { words: &[("criticality", true), ("none", false)] },
     absent: Absent::Derived("`criticality` of an adaptive limit, `none` of a fixed one"),
     doc: "`criticality` keeps room for calls that matter more: at the limit sheddable calls are refused first, then default \
           ones, by their levels within. `none` treats all calls alike.",
@@ -80,7 +80,6 @@ static SHAPE: Shape = Shape {
     name: "concurrency",
     doc: "Limits the calls in flight.",
     fields: &[&ALGORITHM, &MAX, &MIN, &INITIAL, &TARGET, &SHED, &MODE],
-    later: &[],
     one_of: &[],
 };
 
@@ -102,7 +101,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<ConcurrencyRule> {
     let shed = object.get(&SHED, report);
     let mode = object.get(&MODE, report);
     let way = way?;
-    check_names(way, object, report);
+    check_names(way, &ALGORITHM, &OF_SOME, object, report);
     if way == Way::Fixed && !object.names(MAX.name) {
         object.refuse(MAX.name, format!("missing; expected {}", MAX.kind.words()), report);
     }
@@ -141,17 +140,6 @@ impl Range {
             object.refuse(MIN.name, format!("{min} is more than `max`, which is {max}"), report);
         } else if !(min..=max).contains(&initial) {
             object.refuse(INITIAL.name, format!("{initial} is not within {min} and {max}"), report);
-        }
-    }
-}
-
-/// Refuses fields that the algorithm does not look at.
-fn check_names(way: Way, object: &Object<'_>, report: &mut Report) {
-    for (field, ways) in OF_SOME {
-        if object.names(field) && !ways.contains(&way) {
-            let known = ALGORITHM.kind.words.iter().filter(|(_, other)| ways.contains(other));
-            let names = Vec::from_iter(known.map(|(name, _)| *name)).join(", ");
-            object.refuse(field, format!("this algorithm has none; expected it of {names} only"), report);
         }
     }
 }

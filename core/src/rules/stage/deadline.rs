@@ -30,7 +30,6 @@ static SHAPE: Shape = Shape {
     name: "deadline",
     doc: "Refuses calls that have a deadline and too little time left for what they usually take.",
     fields: &[&USUAL, &FACTOR, &MODE],
-    later: &[],
     one_of: &[],
 };
 

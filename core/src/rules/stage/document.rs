@@ -60,7 +60,6 @@ pub(in crate::rules) static SHAPE: Shape = Shape {
     name: "document",
     doc: "The whole document.",
     fields: &[&SCHEMA, &VERSION, &REQUIRES, &DEFAULTS, &GUARDS],
-    later: &[],
     one_of: &[],
 };
 

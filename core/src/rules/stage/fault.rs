@@ -39,7 +39,6 @@ static WHEN_SHAPE: Shape = Shape {
     name: "when",
     doc: "Which calls are meant: those whose attribute has this value. Calls without the attribute are not.",
     fields: &[&ATTRIBUTE, &EQUALS, &PREFIX],
-    later: &[],
     one_of: &["equals", "prefix"],
 };
 
@@ -80,7 +79,6 @@ static ABORT: Field<Choice<Outcome>> = Field {
     name: "abort",
     kind: Choice {
         words: &[("failure", Outcome::Failure), ("timeout", Outcome::Timeout), ("overloaded", Outcome::Overloaded)],
-        later: &[],
     },
     absent: Absent::Off("no abort"),
     doc: "Refuses the call; the refusal's reason is the number of this outcome.",
@@ -100,7 +98,6 @@ static SHAPE: Shape = Shape {
     doc: "A fault on purpose: it does something only where the runtime was opened with faults allowed. Of a list the first that hits \
           a call counts.",
     fields: &[&WHEN, &SHARE, &DELAY, &DELAY_MAX, &ABORT, &MAX_ACTIVE, &MODE],
-    later: &[],
     one_of: &["delay", "abort"],
 };
 

@@ -43,7 +43,6 @@ static SHAPE: Shape = Shape {
     name: "follow",
     doc: "Another guard, and how much of the rate is left at its pressure.",
     fields: &[&GUARD, &FROM, &TO, &FLOOR],
-    later: &[],
     one_of: &[],
 };
 

@@ -125,7 +125,6 @@ pub(super) static SHAPE: Shape = Shape {
         &HEDGE,
         &MAX_HOLD,
     ],
-    later: &[],
     one_of: &[],
 };
 

@@ -54,7 +54,6 @@ static SHAPE: Shape = Shape {
     doc: "Sends another attempt before the first has ended; the first answer counts. Each is paid from the budget of `retry`, or from one \
           with its defaults. Of calls that may be made twice only.",
     fields: &[&DELAY, &QUANTILE, &MIN, &MAX_DELAY, &MAX],
-    later: &[],
     one_of: &["delay", "quantile"],
 };
 

@@ -31,10 +31,7 @@ static KEYS: Field<Whole<u64>> = Field {
 
 static ON_FULL: Field<Choice<OnFull>> = Field {
     name: "on_full",
-    kind: Choice {
-        words: &[("shared", OnFull::Shared), ("refuse", OnFull::Refuse), ("allow", OnFull::Allow)],
-        later: &[],
-    },
+    kind: Choice { words: &[("shared", OnFull::Shared), ("refuse", OnFull::Refuse), ("allow", OnFull::Allow)] },
     absent: Absent::Derived("`\"shared\"`"),
     doc: "With `key`: what becomes of a key that finds no place: it shares a bucket with others such, or is refused, or passes uncounted.",
     since: FIRST,

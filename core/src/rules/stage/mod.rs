@@ -13,6 +13,7 @@ mod guards;
 mod hedge;
 mod keyed;
 mod mode;
+mod of_some;
 mod outcomes;
 mod overrides;
 mod policy;

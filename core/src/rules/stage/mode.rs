@@ -7,7 +7,7 @@ use crate::rules::rule_set::Mode;
 
 pub(super) static MODE: Field<Choice<Mode>> = Field {
     name: "mode",
-    kind: Choice { words: &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)], later: &[] },
+    kind: Choice { words: &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)] },
     absent: Absent::Is(Literal::Text("enforce")),
     doc: "`enforce` refuses calls; `shadow` counts what it would have refused and lets it pass; \
           `off` skips the stage.",

@@ -8,7 +8,6 @@ use crate::rules::kind::{Choice, List};
 pub(super) const BAD_OUTCOMES: List<Choice<Outcome>> = List {
     item: Choice {
         words: &[("failure", Outcome::Failure), ("timeout", Outcome::Timeout), ("overloaded", Outcome::Overloaded)],
-        later: &[],
     },
     min: 1,
     max: 3,

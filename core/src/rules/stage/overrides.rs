@@ -42,7 +42,6 @@ static SHAPE: Shape = Shape {
     name: "override",
     doc: "The limit of one key, in place of the others'.",
     fields: &[&LIMIT, &PER, &BURST],
-    later: &[],
     one_of: &[],
 };
 

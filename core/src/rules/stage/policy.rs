@@ -18,19 +18,14 @@ static NAME: Field<Text> = Field {
 
 static ON_FAIL: Field<Choice<bool>> = Field {
     name: "on_fail",
-    kind: Choice { words: &[("allow", true), ("deny", false)], later: &[] },
+    kind: Choice { words: &[("allow", true), ("deny", false)] },
     absent: Absent::Is(Literal::Text("allow")),
     doc: "What a call gets when the policy cannot answer: not loaded, busy, trapped or too slow.",
     since: FIRST,
 };
 
-static SHAPE: Shape = Shape {
-    name: "policy",
-    doc: "Asks a policy about each call.",
-    fields: &[&NAME, &ON_FAIL, &MODE],
-    later: &[],
-    one_of: &[],
-};
+static SHAPE: Shape =
+    Shape { name: "policy", doc: "Asks a policy about each call.", fields: &[&NAME, &ON_FAIL, &MODE], one_of: &[] };
 
 pub(super) const POLICY: Record<PolicyRule> = Record { shape: &SHAPE, build };
 

@@ -3,6 +3,7 @@
 use super::FIRST;
 use super::keyed;
 use super::mode::MODE;
+use super::of_some::check_names;
 use crate::rules::Report;
 use crate::rules::cursor::Object;
 use crate::rules::duration::{HOUR, MICROSECOND, MILLISECOND, SECOND, format};
@@ -37,7 +38,6 @@ static ALGORITHM: Field<Choice<Way>> = Field {
             ("sliding_counter", Way::SlidingCounter),
             ("warm_up", Way::WarmUp),
         ],
-        later: &[],
     },
     absent: Absent::Is(Literal::Text("token_bucket")),
     doc: "How calls are counted: `token_bucket` starts full and refills evenly; `pacing` lets calls through one by one, \
@@ -140,7 +140,6 @@ static SHAPE: Shape = Shape {
     name: "rate",
     doc: "One rate limit. A guard has a list of them, and a call has to pass all: 100 a second *and* 5000 an hour.",
     fields: &FIELDS,
-    later: &[],
     one_of: &[],
 };
 
@@ -170,7 +169,7 @@ fn build(object: &Object<'_>, report: &mut Report) -> Option<RateRule> {
     let mode = object.get(&MODE, report);
     let keyed = keyed::read(object, per, why_no_key(way, own.max_wait_ns), report);
     let (way, limit, per_ns) = (way?, limit?, per?);
-    check_names(way, object, report);
+    check_names(way, &ALGORITHM, &OF_SOME, object, report);
     check_flow(limit, per_ns, object, report);
     check_whole(way, limit, object, report);
     if own.cold_factor.is_some_and(|factor| factor <= 1.0) {
@@ -206,17 +205,6 @@ impl Own {
                 warm_up_ns: self.warm_up_ns.unwrap_or(10 * SECOND),
                 max_wait_ns,
             },
-        }
-    }
-}
-
-/// Refuses fields that the algorithm does not look at.
-fn check_names(way: Way, object: &Object<'_>, report: &mut Report) {
-    for (field, ways) in OF_SOME {
-        if object.names(field) && !ways.contains(&way) {
-            let known = ALGORITHM.kind.words.iter().filter(|(_, other)| ways.contains(other));
-            let names = Vec::from_iter(known.map(|(name, _)| *name)).join(", ");
-            object.refuse(field, format!("this algorithm has none; expected it of {names} only"), report);
         }
     }
 }

@@ -56,7 +56,6 @@ static SHAPE: Shape = Shape {
     name: "retry",
     doc: "Which calls are tried again, and when. The guard's callers make the attempts: each is an entry of its own.",
     fields: &[&MAX_ATTEMPTS, &BACKOFF, &MAX_ELAPSED, &RETRY_ON, &BUDGET],
-    later: &[],
     one_of: &[],
 };
 

@@ -28,7 +28,6 @@ static SHAPE: Shape = Shape {
     name: "slow",
     doc: "Which calls are slow, and what share of them is too large.",
     fields: &[&OVER, &RATIO],
-    later: &[],
     one_of: &[],
 };
 

@@ -31,7 +31,6 @@ static SHAPE: Shape = Shape {
           the guard has lately been able to serve. At least one of `cpu` and `memory` has to be there, and somebody has to \
           sample the container: see system.md.",
     fields: &[&CPU, &MEMORY, &MODE],
-    later: &[],
     one_of: &["cpu", "memory"],
 };
 

@@ -40,7 +40,6 @@ static SHAPE: Shape = Shape {
     name: "throttle",
     doc: "Refuses a share of the calls here while the callee refuses most of them there.",
     fields: &[&K, &WINDOW, &REFUSED_AS, &MODE],
-    later: &[],
     one_of: &[],
 };
 
