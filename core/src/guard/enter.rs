@@ -9,7 +9,6 @@ use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
 use super::handle::Guard;
 use super::known::Facts;
 use super::permit::{DELAYED, FOLLOWED, Permit, THROTTLED};
-use super::policy_stage::Said;
 use super::taken::Taken;
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
@@ -169,6 +168,7 @@ impl Guard {
     ) -> Result<(), NotEntered> {
         let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
         match taken.ask_stages(call) {
+            Ok(()) if taken.takes_at_once() => taken.end(call, permit),
             Ok(()) => taken.take_tokens(call, permit),
             Err(ended) => taken.turn_away(ended, call, permit),
         }
@@ -214,21 +214,6 @@ impl Taken<'_> {
             _ => guard.take_place_by_number(facts, run, now),
         };
         self.place = Some(place.map_err(Ended::by)?.epoch);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn ask_policy(&mut self, call: &Call<'_>) -> Result<(), Ended> {
-        match self.guard.ask_policy(self.numbers(), self.run, call, self.now, self.deadline_ns) {
-            Said::Go(go) => self.go = go,
-            Said::Deny { ended, observer } => {
-                self.go.observer = observer;
-                return Err(ended);
-            }
-        }
-        if self.go.observer | self.go.wait_ns != 0 {
-            self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
-        }
         Ok(())
     }
 }

@@ -165,11 +165,6 @@ impl Guard {
         });
         sum
     }
-
-    /// The concurrency limit in force; 0: there is none. **Cold.**
-    pub(super) fn limit_in_force(&self, numbers: &Block) -> u64 {
-        limit_in_force(numbers, self.extra(numbers))
-    }
 }
 
 /// Which of the limit's words says the ceilings.

@@ -2,27 +2,23 @@
 
 use super::enter::shadowed;
 use super::handle::Guard;
+use super::load_stage::limit_in_force;
 use super::numbers::Block;
+use super::permit::FOLLOWED;
+use super::taken::Taken;
 use super::turned_away::Ended;
 use super::{Call, Stage, cell};
 use crate::breaker::state::Breaker;
 use crate::concurrency::fixed::Held;
-use crate::policy::{MAX_ATTRIBUTES, Policy, RECORD_VERSION, Record, Verdict};
+use crate::policy::{Action, MAX_ATTRIBUTES, Policy, RECORD_VERSION, Record, Verdict};
+use crate::rate::token_bucket::One;
 use crate::rules::Mode;
-use crate::slot::lane::{Count, Run};
+use crate::slot::lane::Count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
 /// A policy that was found for a guard; None: there is none of that name.
 pub struct Bound(Option<Arc<dyn Policy>>);
-
-/// What the stage says.
-pub(super) enum Said {
-    /// Go on.
-    Go(Go),
-    /// Refused; the generation that wants to hear of it.
-    Deny { ended: Ended, observer: u64 },
-}
 
 /// How a call goes on.
 #[derive(Clone, Copy, Default)]
@@ -40,31 +36,84 @@ impl Go {
     pub(super) const NOTHING: Go = Go { wait_ns: 0, route: 0, observer: 0 };
 }
 
-impl Guard {
+impl Taken<'_> {
     /// Asks the policy that the rules bind, and does as its mode says.
-    #[inline(never)]
-    pub(super) fn ask_policy(&self, numbers: &Block, run: Run<'_>, call: &Call<'_>, now: u64, deadline: u64) -> Said {
-        let said = self.verdict(numbers, run, call, now, deadline);
-        if numbers.flags().policy() == Mode::Enforce {
-            return said;
+    #[inline(always)]
+    pub(super) fn ask_policy(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+        let said = self.verdict(call);
+        if self.facts.flags().policy() == Mode::Enforce {
+            (self.go.wait_ns, self.go.route) = said?;
+        } else if said.is_err() {
+            shadowed(self.run, Stage::Policy);
         }
-        match said {
-            Said::Go(go) => Said::Go(Go { observer: go.observer, ..Go::default() }),
-            Said::Deny { observer, .. } => {
-                shadowed(run, Stage::Policy);
-                Said::Go(Go { observer, ..Go::default() })
-            }
+        if self.go.observer | self.go.wait_ns != 0 {
+            self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
+        }
+        Ok(())
+    }
+
+    /// The wait and the route of a call that may go on. Keeps who wants to hear of it.
+    #[inline(always)]
+    fn verdict(&mut self, call: &Call<'_>) -> Result<(u64, u32), Ended> {
+        let Some(policy) = self.guard.policy(self.numbers()) else { return self.unanswered() };
+        let record = self.record(call);
+        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
+        let (Some(verdict), observer) = policy.decide(&record, attributes) else { return self.unanswered() };
+        self.go.observer = observer;
+        if verdict.action == Action::Allow { Ok((0, 0)) } else { heed(verdict, record.remaining_ns) }
+    }
+
+    /// No policy answered: `on_fail` does.
+    #[cold]
+    fn unanswered(&self) -> Result<(u64, u32), Ended> {
+        self.run.add(cell::POLICY_FAILED, 1);
+        if self.numbers().flags().on_fail_allow() { Ok((0, 0)) } else { Err(Ended::by(Stage::Policy)) }
+    }
+
+    fn record(&self, call: &Call<'_>) -> Record {
+        let (now, deadline, hot) = (self.now, self.deadline_ns, &self.guard.cell().hot);
+        let inflight = Held::of(hot.concurrency.load(Relaxed)).inflight();
+        let limit =
+            limit_in_force(self.numbers(), self.facts.further().map(|further| (further.numbers, further.state)));
+        let breaker = match self.numbers().breaker_mode() {
+            Mode::Off => 0,
+            _ => Breaker::of(hot.breaker.load(Relaxed)).state as u16 + 1,
+        };
+        Record {
+            size: size_of::<Record>() as u16,
+            version: RECORD_VERSION,
+            criticality: call.criticality as u16,
+            breaker,
+            now_ns: now,
+            key_hash: key_hash(call.key),
+            remaining_ns: if deadline == 0 { u64::MAX } else { deadline.saturating_sub(now) },
+            cost: u32::try_from(self.cost).unwrap_or(u32::MAX),
+            inflight: inflight as u32,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            pressure: self.pressure(inflight, limit),
+            guard: self.guard.generation,
+            ..Record::default()
         }
     }
 
-    fn verdict(&self, numbers: &Block, run: Run<'_>, call: &Call<'_>, now: u64, deadline: u64) -> Said {
-        let Some(policy) = self.policy(numbers) else { return unanswered(numbers, run) };
-        let record = self.record(numbers, call, now, deadline);
-        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
-        match policy.decide(&record, attributes) {
-            (Some(verdict), observer) => said(verdict, observer, record.remaining_ns),
-            (None, _) => unanswered(numbers, run),
-        }
+    /// How near the guard is to refusing, in thousandths.
+    fn pressure(&self, inflight: u64, limit: u64) -> u32 {
+        let busy = (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32;
+        let used = match (self.facts.flags().rates(), self.facts.rate()) {
+            (0, _) => 0,
+            (1, one) if one != One::NEVER => one.pressure(self.guard.cell().hot.rates[0].load(Relaxed), self.now),
+            (count, _) => self.guard.most_used(self.numbers(), count, self.now),
+        };
+        busy.max(used)
+    }
+}
+
+impl Guard {
+    /// The used share of the rate limit that is the nearest to its end, in thousandths.
+    #[inline(never)]
+    fn most_used(&self, numbers: &Block, count: usize, now: u64) -> u32 {
+        let used = |index| self.rate_limit(numbers, index).map_or(0, |limit| limit.pressure(now));
+        (0..count).map(used).fold(0, u32::max)
     }
 
     /// Tells the policy generation that decided how the call ended (255: it never ran).
@@ -101,37 +150,6 @@ impl Guard {
         self.bound.store(std::ptr::from_ref(bound).cast_mut(), Release);
         self.bound_key.store(key, Release);
     }
-
-    fn record(&self, numbers: &Block, call: &Call<'_>, now: u64, deadline: u64) -> Record {
-        let hot = &self.cell().hot;
-        let inflight = Held::of(hot.concurrency.load(Relaxed)).inflight();
-        let limit = self.limit_in_force(numbers);
-        let breaker = match numbers.breaker_mode() {
-            Mode::Off => 0,
-            _ => Breaker::of(hot.breaker.load(Relaxed)).state as u16 + 1,
-        };
-        Record {
-            size: size_of::<Record>() as u16,
-            version: RECORD_VERSION,
-            criticality: call.criticality as u16,
-            breaker,
-            now_ns: now,
-            key_hash: key_hash(call.key),
-            remaining_ns: if deadline == 0 { u64::MAX } else { deadline.saturating_sub(now) },
-            cost: u32::try_from(call.cost.max(1)).unwrap_or(u32::MAX),
-            inflight: inflight as u32,
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
-            pressure: self.pressure(numbers, inflight, limit, now),
-            guard: self.generation,
-            ..Record::default()
-        }
-    }
-
-    fn pressure(&self, numbers: &Block, inflight: u64, limit: u64, now: u64) -> u32 {
-        let busy = (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32;
-        let used = |index: usize| self.rate_limit(numbers, index).map_or(0, |limit| limit.pressure(now));
-        (0..numbers.rate_count()).map(used).fold(busy, u32::max)
-    }
 }
 
 /// The hash of a call's key; 0 without one.
@@ -140,29 +158,16 @@ pub(super) fn key_hash(key: &[u8]) -> u64 {
     if key.is_empty() { 0 } else { crate::hash::fnv1a(key.iter().copied()) }
 }
 
-fn said(verdict: Verdict, observer: u64, remaining_ns: u64) -> Said {
-    use crate::policy::Action::*;
+/// The wait and the route that a verdict gives a call.
+fn heed(verdict: Verdict, remaining_ns: u64) -> Result<(u64, u32), Ended> {
     let argument = u64::from(verdict.argument);
-    let refused = |stage, retry_after_ns| {
-        let ended = Ended::Refused { stage, retry_after_ns, reason: verdict.reason.into() };
-        Said::Deny { ended, observer }
-    };
+    let refused = |stage, retry_after_ns| Err(Ended::Refused { stage, retry_after_ns, reason: verdict.reason.into() });
     match verdict.action {
-        Allow => Said::Go(Go { observer, ..Go::default() }),
-        Delay if argument * 1000 >= remaining_ns => refused(Stage::Deadline, 0),
-        Delay => Said::Go(Go { wait_ns: argument * 1000, observer, ..Go::default() }),
-        Route => Said::Go(Go { route: verdict.argument, observer, ..Go::default() }),
-        Deny => refused(Stage::Policy, argument * 1_000_000),
-    }
-}
-
-/// No policy answered: `on_fail` does.
-#[cold]
-fn unanswered(numbers: &Block, run: Run<'_>) -> Said {
-    run.add(cell::POLICY_FAILED, 1);
-    match numbers.flags().on_fail_allow() {
-        true => Said::Go(Go::default()),
-        false => Said::Deny { ended: Ended::by(Stage::Policy), observer: 0 },
+        Action::Allow => Ok((0, 0)),
+        Action::Delay if argument * 1000 >= remaining_ns => refused(Stage::Deadline, 0),
+        Action::Delay => Ok((argument * 1000, 0)),
+        Action::Route => Ok((0, verdict.argument)),
+        Action::Deny => refused(Stage::Policy, argument * 1_000_000),
     }
 }
 

@@ -90,9 +90,6 @@ impl Taken<'_> {
     /// Takes what the call costs of every limit, and ends.
     #[inline(never)]
     pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        if self.takes_one_token() {
-            return self.end(call, permit);
-        }
         for index in 0..self.numbers().rate_count() {
             self.rates = index;
             if self.numbers().rate(index).is_keyed() {
@@ -135,10 +132,20 @@ impl Taken<'_> {
         self.end(call, permit)
     }
 
-    /// Takes what the call costs where that is one token of one limit, as it mostly is. False: nothing was taken.
-    fn takes_one_token(&self) -> bool {
-        let plain = self.cost == 1 && self.facts.flags().rates() == 1 && self.numbers().rate(0).mode() == Mode::Enforce;
-        plain && self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
+    /// Takes what the call costs where that is at most one token of one limit, and there is nothing to wait for, as it mostly is.
+    /// False: nothing was taken.
+    #[inline(always)]
+    pub(super) fn takes_at_once(&self) -> bool {
+        if self.cost != 1 || self.go.wait_ns != 0 {
+            return false;
+        }
+        match self.facts.flags().rates() {
+            0 => true,
+            1 if self.numbers().rate(0).mode() == Mode::Enforce => {
+                self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
+            }
+            _ => false,
+        }
     }
 
     /// A rate limit said no, or is of other numbers.

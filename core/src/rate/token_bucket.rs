@@ -229,6 +229,18 @@ impl One {
         };
         update_if(word, common).is_some()
     }
+
+    /// The used share of the burst, in thousandths: as [`Bucket::pressure`] tells it.
+    #[inline(always)]
+    pub fn pressure(&self, seen: u64, now: u64) -> u32 {
+        let ahead = seen.wrapping_sub(full_at(now, self.generation));
+        let is_mine = ahead & GENERATION_MASK == 0 && self.tolerance != 0;
+        if !is_mine || ahead as i64 <= 0 {
+            return 0;
+        }
+        let shift = 10u32.saturating_sub(self.tolerance.leading_zeros());
+        ((ahead.min(self.tolerance) >> shift) * 1000 / (self.tolerance >> shift)) as u32
+    }
 }
 
 /// The word of a bucket that is full at `now` (ns).
@@ -382,7 +394,10 @@ mod tests {
             let (used, now) = (used.min(tolerance), 1 << 40);
             let rule = Bucket { interval: 1, shift: 0, unit: 1, tolerance, generation: 3 };
             let exact = u128::from(used) * 1000 / u128::from(tolerance);
-            let told = u128::from(rule.pressure(rule.word(now, used), now));
+            let word = rule.word(now, used);
+            let told = u128::from(rule.pressure(word, now));
+            prop_assert_eq!(told, u128::from(rule.one().pressure(word, now)));
+            prop_assert_eq!(rule.one().pressure(word ^ 1, now), 0);
             prop_assert!(told <= 1000 && told.abs_diff(exact) <= 1, "{} of {}", told, exact);
         }
 
