@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use tidegate_core::breaker::state::State;
 use tidegate_core::guard::enter::Stopped;
+use tidegate_core::guard::exit::Unended;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::guard::permit::PermitState;
 use tidegate_core::guard::stats::GuardStats;
@@ -341,20 +342,27 @@ fn level(call: &tg_call) -> Result<u8, Error> {
 /// guard is gone: nothing else happens then, but it is counted. HOT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_guard_exit(permit: *mut tg_permit, outcome: tg_outcome) -> tg_status {
-    hot(|| {
-        // SAFETY: NULL, or the caller's own.
-        let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
-        // Most calls end well: that is compiled apart.
-        if outcome == TG_OUTCOME_SUCCESS {
-            return status_of(permit.exit_inline(Outcome::Success));
-        }
-        exit_with(permit, outcome)
-    })
+    // SAFETY: NULL, or the caller's own.
+    let Some(permit) = (unsafe { permit_of(permit) }) else { return TG_INVALID };
+    if outcome != TG_OUTCOME_SUCCESS {
+        return exit_with(permit, outcome);
+    }
+    // This way calls nothing, so it cannot panic, and needs no stack.
+    match permit.exit_plain() {
+        Ok(()) => TG_OK,
+        Err(unended) => exit_after(permit, unended),
+    }
+}
+
+/// Goes on where the plain way ended.
+#[inline(never)]
+extern "C" fn exit_after(permit: &mut Permit, unended: Unended) -> tg_status {
+    hot(|| status_of(permit.exit_after(unended, Outcome::Success)))
 }
 
 #[inline(never)]
-fn exit_with(permit: &mut Permit, outcome: tg_outcome) -> tg_status {
-    Outcome::of(outcome).map_or(TG_INVALID, |outcome| status_of(permit.exit(outcome)))
+extern "C" fn exit_with(permit: &mut Permit, outcome: tg_outcome) -> tg_status {
+    hot(|| Outcome::of(outcome).map_or(TG_INVALID, |outcome| status_of(permit.exit(outcome))))
 }
 
 /// # Safety

@@ -91,14 +91,20 @@ const fn tag(index: u64, generation: u64) -> u64 {
     (generation & 0x3FF) << 22 | (index & 0x1F_FFFF) << 1 | 1
 }
 
-/// Counts one call that ended, at words `base`.. of the run.
+/// The word of the run in which a good call counts one more, when the window is as it was left and has room.
 #[inline(always)]
+pub fn good_at<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place) -> Option<usize> {
+    let at = base + last.slot.get();
+    let has_room = last.place.get() == place && run.word(at).load(Relaxed).wrapping_sub(last.head.get()) < FULL;
+    if has_room { Some(at) } else { None }
+}
+
+/// Counts one call that ended, at words `base`.. of the run.
 pub fn count<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place, bad: bool) {
     count_as(run, last, base, place, if bad { BAD } else { GOOD });
 }
 
 /// The same of a call that was [`GOOD`], [`BAD`], [`SLOW`] or the sum of the two. **Hot.**
-#[inline(always)]
 pub fn count_as<'a>(run: impl Count<'a>, last: &LastBucket, base: usize, place: Place, ending: u64) {
     if last.place.get() != place {
         last.turn(place);

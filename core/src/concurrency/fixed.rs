@@ -95,13 +95,13 @@ impl Held {
         Held::of(word).at(epoch).plus().word()
     }
 
-    /// A slot's word with one less of those taken at `taken`, which is the epoch still.
+    /// Whether one less of those in flight since `epoch` is one less in a slot's word.
     #[inline(always)]
-    pub fn minus_one(word: u64, taken: u64) -> u64 {
-        if is_some_alone(word, taken) { word - 1 } else { Held::minus_one_across(word, taken, taken) }
+    pub fn has_some(word: u64, epoch: u64) -> bool {
+        is_some_alone(word, epoch)
     }
 
-    /// The same as of epoch `now`.
+    /// A slot's word as of epoch `now` with one less of those taken at `taken`.
     #[cold]
     pub fn minus_one_across(word: u64, now: u64, taken: u64) -> u64 {
         let held = Held::of(word).at(now);
@@ -276,7 +276,9 @@ mod tests {
             let word = Held { epoch, old: counts.0, new: counts.1 }.word();
             let marked = word | if pending { PENDING } else { 0 };
             prop_assert_eq!(Held::plus_one(marked, taken), Held::plus_one_across(word, taken));
-            prop_assert_eq!(Held::minus_one(marked, taken), Held::minus_one_across(word, taken, taken));
+            if Held::has_some(marked, taken) {
+                prop_assert_eq!(marked - 1, Held::minus_one_across(word, taken, taken));
+            }
             let (common, any) = (AtomicU64::new(word), AtomicU64::new(word));
             if take_alone(&common, 5, taken) {
                 prop_assert!(take(&any, 5, taken).is_ok());

@@ -49,16 +49,18 @@ impl Guard {
         }
     }
 
-    /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
+    /// The word of the run in which a call that ended well counts one more, when that is all there is to it.
     #[inline(always)]
-    pub(super) fn tell_breaker<'a>(
-        &'static self,
-        facts: &Facts,
-        run: impl Count<'a>,
-        breaker: u64,
-        outcome: Outcome,
-        now: u64,
-    ) {
+    pub(super) fn good_end_at<'a>(&self, facts: &Facts, run: impl Count<'a>, breaker: u64, now: u64) -> Option<usize> {
+        let hot = &self.cell().hot;
+        if hot.breaker.load(Relaxed) != breaker || hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+            return None;
+        }
+        window::good_at(run, &facts.bucket, WINDOW, Place::of(now, facts.window(), breaker))
+    }
+
+    /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
+    pub(super) fn tell_breaker(&'static self, facts: &Facts, run: Run<'_>, breaker: u64, outcome: Outcome, now: u64) {
         let hot = &self.cell().hot;
         let current = hot.breaker.load(Relaxed);
         if current != breaker && state::generation_of(current) != state::generation_of(breaker) {

@@ -56,12 +56,9 @@ pub(super) fn unmark<'a>(run: impl Count<'a>) {
 #[inline(always)]
 pub(super) fn give_place_back_alone<'a>(guard: &Guard, run: impl Count<'a>, epoch: u64) -> bool {
     let seen = mark_pending(run);
-    if !fixed::give_back_alone(&guard.cell().hot.concurrency, epoch) {
-        unmark(run);
-        return false;
-    }
-    settle(run, seen, |word| Held::minus_one(word, epoch));
-    true
+    let is_alone = Held::has_some(seen, epoch) && fixed::give_back_alone(&guard.cell().hot.concurrency, epoch);
+    settle(run, seen, |word| if is_alone { word - 1 } else { word });
+    is_alone
 }
 
 /// Gives a place in flight back; false when `max_hold` had done so.

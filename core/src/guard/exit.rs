@@ -12,7 +12,7 @@ use crate::clock::ticks;
 use crate::error::ErrorKind;
 use crate::metrics::histogram;
 use crate::runtime::{Local, current, latest};
-use crate::slot::lane::{Count, Own, Run};
+use crate::slot::lane::{Count, Run};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// Exits of permits that name no guard.
@@ -23,25 +23,105 @@ pub fn nameless_exits() -> u64 {
     NAMELESS_EXITS.load(Relaxed)
 }
 
+/// Where the plain way of an exit ended. Two registers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Unended {
+    /// When the call ended, in ticks.
+    ticks: u64,
+    done: Part,
+}
+
+/// How far the plain way went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Part {
+    Nothing,
+    /// The permit is sealed as exited, and its place given back.
+    Place,
+    /// And the end of the call counted, for the breaker too; but not its duration.
+    Count,
+}
+
 impl Permit {
     /// Gives the permit back and tells how the call ended. A permit that holds nothing, or was entered by another
     /// process, is left as it is and counted. **Hot.**
     #[inline]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
-        self.exit_inline(outcome)
+        match if outcome == Outcome::Success {
+            self.exit_plain()
+        } else {
+            Err(Unended { ticks: ticks(), done: Part::Nothing })
+        } {
+            Ok(()) => Ok(()),
+            Err(unended) => self.exit_after(unended, outcome),
+        }
     }
 
-    /// The same, compiled into its caller, who knows the outcome.
+    /// The end of what most calls are: well, of a guard that the thread knows and that has nothing but the plain stages, with
+    /// nothing to be found out or made first. What else it meets it leaves to [`Permit::exit_after`], which has to be called
+    /// then. It calls nothing, so that its caller needs no stack for it.
     #[inline(always)]
-    pub fn exit_inline(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
+    pub fn exit_plain(&mut self) -> Result<(), Unended> {
         // First of all: from here on the end of the call is known, whatever else there is to do.
         let ticks = ticks();
+        let stop = |done| Err(Unended { ticks, done });
+        let Some((guard, local, known)) = self.known() else { return stop(Part::Nothing) };
+        let (facts, run) = (known.facts(), known.run());
+        let Some(now) = local.time_at_once(ticks) else { return stop(Part::Nothing) };
+        // What the permit says is believed once its seal is as this process makes it for that guard.
+        let is_plain = !self.marks.has(PROBE | FOLLOWED | MORE) && self.is_held(facts.token(), facts.seal());
+        if !is_plain || !give_place_back_alone(guard, run, self.epoch) {
+            return stop(Part::Nothing);
+        }
+        // A locked instruction waits for what stands before it: so what needs the time comes after it.
+        self.seal_as_exited(facts.seal());
+        if self.marks.has(JUDGED) && facts.flags().has_breaker() {
+            let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(Part::Place) };
+            run.add(at, 1);
+        }
+        run.add(CALLS + Outcome::Success as usize, 1);
+        let duration = now.saturating_sub(self.start_ns);
+        let Some(place) = facts.latency.place_of(duration) else { return stop(Part::Count) };
+        facts.latency.record(run, LATENCY, duration, place);
+        Ok(())
+    }
+
+    /// Exits where the plain way ended.
+    #[inline(never)]
+    pub fn exit_after(&mut self, unended: Unended, outcome: Outcome) -> Result<(), ErrorKind> {
+        match unended.done {
+            Part::Nothing => return self.exit_at(unended.ticks, outcome),
+            Part::Place => self.with_guard(unended.ticks, |guard, facts, run, now| {
+                guard.count_end(facts, run, self, now, self.start_ns, outcome);
+            }),
+            Part::Count => self.with_guard(unended.ticks, |guard, facts, run, now| {
+                histogram::record_ns(&guard.view, run, LATENCY, now.saturating_sub(self.start_ns), &facts.latency);
+            }),
+        }
+        Ok(())
+    }
+
+    fn exit_at(&mut self, ticks: u64, outcome: Outcome) -> Result<(), ErrorKind> {
         match self.known() {
-            // What the permit says is believed once its seal is as this process makes it for that guard.
-            Some((guard, local, known)) if self.end(known.facts().token(), known.facts().seal()) => {
-                guard.exit(known.facts(), known.run(), local.time_of(ticks), self, outcome)
+            Some((guard, local, known)) if self.is_held(known.facts().token(), known.facts().seal()) => {
+                self.seal_as_exited(known.facts().seal());
+                guard.exit(known.facts(), known.run().into(), local.time_of(ticks), self, outcome)
             }
             _ => self.exit_anew(outcome),
+        }
+    }
+
+    /// Calls `then` with the guard of a permit whose seal was whole, and the time that these ticks stand for.
+    fn with_guard(&self, ticks: u64, then: impl FnOnce(&'static Guard, &Facts, Run<'static>, u64)) {
+        if let Some((guard, local, known)) = self.known() {
+            return then(guard, known.facts(), known.run().into(), local.time_of(ticks));
+        }
+        // SAFETY: handles are never unmapped.
+        let guard: &'static Guard = unsafe { &*self.guard };
+        if guard.is_alive() {
+            let now = current(guard.shared).time_of(ticks);
+            guard.look_up(|facts, run| then(guard, facts, run, now));
         }
     }
 
@@ -54,7 +134,6 @@ impl Permit {
     }
 
     #[cold]
-    #[inline(never)]
     fn exit_anew(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         if self.state() != PermitState::Held {
             return Err(self.misused());
@@ -71,7 +150,7 @@ impl Permit {
             return Err(ErrorKind::Foreign);
         }
         self.seal_as(PermitState::Exited);
-        guard.look_up(|facts, run| guard.exit_any(facts, run, guard.now(), self, outcome))
+        guard.look_up(|facts, run| guard.exit(facts, run, guard.now(), self, outcome))
     }
 
     #[cold]
@@ -94,25 +173,8 @@ impl Guard {
         local.run(self.place, RUN, &self.cell().cell.generation, self.generation)
     }
 
-    #[inline(always)]
+    /// Ends any call.
     fn exit(
-        &'static self,
-        facts: &Facts,
-        run: Own<'static, RUN>,
-        now: u64,
-        permit: &mut Permit,
-        outcome: Outcome,
-    ) -> Result<(), ErrorKind> {
-        if permit.marks.has(PROBE | FOLLOWED | MORE) || !give_place_back_alone(self, run, permit.epoch) {
-            return self.exit_any(facts, run.into(), now, permit, outcome);
-        }
-        self.count_end(facts, run, permit, now, permit.start_ns, outcome);
-        Ok(())
-    }
-
-    /// The same of any call.
-    #[inline(never)]
-    fn exit_any(
         &'static self,
         facts: &Facts,
         run: Run<'static>,
@@ -153,11 +215,10 @@ impl Guard {
     }
 
     /// Counts a call that ended: for the breaker, by its outcome, by its duration.
-    #[inline(always)]
-    fn count_end<'a>(
+    fn count_end(
         &'static self,
         facts: &Facts,
-        run: impl Count<'a>,
+        run: Run<'static>,
         permit: &Permit,
         now: u64,
         started: u64,
@@ -193,8 +254,7 @@ impl Guard {
     }
 
     /// Counts a call by its outcome, and one that came to its end by its duration.
-    #[inline(always)]
-    fn count_outcome<'a>(&'static self, facts: &Facts, run: impl Count<'a>, outcome: Outcome, duration: u64) {
+    fn count_outcome(&'static self, facts: &Facts, run: Run<'static>, outcome: Outcome, duration: u64) {
         run.add(CALLS + outcome as usize, 1);
         if outcome != Outcome::Cancelled {
             histogram::record_ns(&self.view, run, LATENCY, duration, &facts.latency);
@@ -210,7 +270,6 @@ impl Guard {
 }
 
 /// Whether the breaker judges by this end.
-#[inline(always)]
 fn judges(facts: &Facts, permit: &Permit, outcome: Outcome) -> bool {
     let judged = permit.marks.has(JUDGED) && !permit.marks.has(PROBE) && facts.flags().has_breaker();
     judged && outcome.is_judged()

@@ -186,15 +186,17 @@ impl Permit {
         self.seal = seal_in(state, seal_of(self.guard, self.token), self.start_ns);
     }
 
-    /// Makes a held permit of the guard that it names an exited one, and tells whether it was held. Token and seal
-    /// are what all permits of the process and guard have in common.
+    /// Whether it is a held permit of the guard that it names. Token and seal are what all permits of the process and guard
+    /// have in common.
     #[inline(always)]
-    pub(super) fn end(&mut self, token: u64, seal: u64) -> bool {
-        let held = self.token == token && self.seal == seal_in(PermitState::Held, seal, self.start_ns);
-        if held {
-            self.seal = seal_in(PermitState::Exited, seal, self.start_ns);
-        }
-        held
+    pub(super) fn is_held(&self, token: u64, seal: u64) -> bool {
+        self.token == token && self.seal == seal_in(PermitState::Held, seal, self.start_ns)
+    }
+
+    /// Makes one that is held an exited one.
+    #[inline(always)]
+    pub(super) fn seal_as_exited(&mut self, seal: u64) {
+        self.seal = seal_in(PermitState::Exited, seal, self.start_ns);
     }
 
     /// The state, when the seal is whole.

@@ -116,42 +116,61 @@ impl Remembered {
         self.last.learn(view, run, base);
     }
 
-    /// The word of a bucket.
+    /// Where so many ns are counted; None: it is not remembered.
     #[inline(always)]
-    fn word<'a>(
-        &self,
-        view: &'static View,
-        run: impl Count<'a>,
-        base: usize,
-        bucket: usize,
-    ) -> Option<&'static AtomicU64> {
-        let number = bucket / PAGE_WORDS;
-        let page = self.pages[number].get().or_else(|| self.find(view, run, base, number))?;
-        Some(&page.0[bucket % PAGE_WORDS])
+    pub fn place_of(&self, ns: u64) -> Option<Place> {
+        let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
+        if bucket >= BUCKETS {
+            return None;
+        }
+        let word = &self.pages[bucket / PAGE_WORDS].get()?.0[bucket % PAGE_WORDS];
+        Some(Place { bucket, word })
     }
 
+    /// Counts so many ns in a lane of the thread's own, where their place is.
+    #[inline(always)]
+    pub fn record<'a>(&self, run: impl Count<'a>, base: usize, ns: u64, place: Place) {
+        run.add(base + SUM, ns);
+        self.last.settle();
+        self.last.put(run, base, place.bucket, place.word);
+    }
+
+    /// The same where it is not remembered, or is none.
     #[cold]
-    fn find<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, number: usize) -> Option<&'static Page> {
-        let page = page(view, run, base, number);
-        self.pages[number].set(page);
-        page
+    fn record_anew<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, ns: u64) {
+        let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
+        if bucket < BUCKETS {
+            let number = bucket / PAGE_WORDS;
+            self.pages[number].set(page(view, run, base, number));
+        }
+        match self.place_of(ns) {
+            Some(place) => self.record(run, base, ns, place),
+            None => {
+                run.add(base + SUM, ns);
+                self.last.settle();
+                if bucket >= BUCKETS {
+                    record_at_end(view, run, base, ns as f64 * 1e-9);
+                }
+            }
+        }
     }
 }
 
+/// Where a value is counted.
+#[derive(Clone, Copy)]
+pub struct Place {
+    bucket: usize,
+    word: &'static AtomicU64,
+}
+
 /// Records nanoseconds in a histogram of seconds, whose sum is in nanoseconds too.
-#[inline(always)]
 pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: u64, known: &Remembered) {
     if run.is_shared() || !run.is_read() {
         return record_ns_at_once(view, run, base, ns);
     }
-    run.add(base + SUM, ns);
-    known.last.settle();
-    let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
-    if bucket >= BUCKETS {
-        return record_at_end(view, run, base, ns as f64 * 1e-9);
-    }
-    if let Some(word) = known.word(view, run, base, bucket) {
-        known.last.put(run, base, bucket, word);
+    match known.place_of(ns) {
+        Some(place) => known.record(run, base, ns, place),
+        None => known.record_anew(view, run, base, ns),
     }
 }
 
