@@ -117,6 +117,17 @@ func (q *Queue) Enter(ctx context.Context, opts ...CallOption) (permit QueuePerm
 	return permit, err
 }
 
+// TryEnter is Enter for a caller who does not wait: it is refused at once, also
+// where others wait, and its exit makes it the next one's turn. So what matters
+// less makes way for what may wait.
+func (q *Queue) TryEnter(ctx context.Context, opts ...CallOption) (permit QueuePermit, err error) {
+	if _, wait := q.look(); wait {
+		return permit, q.refusal()
+	}
+	err = q.try(ctx, &permit, opts)
+	return permit, err
+}
+
 func (q *Queue) enter(ctx context.Context, p *QueuePermit, opts []CallOption) error {
 	freed, wait := q.look()
 	if !wait { // else others have been here before

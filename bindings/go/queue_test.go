@@ -59,6 +59,29 @@ func TestQueueLetsTheNextInAtAnExit(t *testing.T) {
 	must(t, two.permit.Exit(tidegate.Success))
 }
 
+func TestWhoDoesNotWaitMakesWayForThoseWhoDo(t *testing.T) {
+	q, _ := queued(t, tidegate.QueueOptions{})
+	held, err := q.TryEnter(t.Context())
+	must(t, err)
+	_, err = q.TryEnter(t.Context())
+	mustRefuse(t, err, tidegate.ErrRefusedConcurrency)
+	first := enters(t, q, t.Context(), 1)
+	second := enters(t, q, t.Context(), 2)
+	must(t, held.Exit(tidegate.Success))
+	one := <-first
+	must(t, one.err)
+	must(t, one.permit.Exit(tidegate.Success))
+	two := <-second
+	must(t, two.err)
+	waiting := enters(t, q, t.Context(), 1)
+	_, err = q.TryEnter(t.Context())
+	mustRefuse(t, err, tidegate.ErrRefusedConcurrency)
+	must(t, two.permit.Exit(tidegate.Success))
+	three := <-waiting
+	must(t, three.err)
+	must(t, three.permit.Exit(tidegate.Success))
+}
+
 func TestQueueRefusesWhoHasWaitedTheLongestWait(t *testing.T) {
 	q, rt := queued(t, tidegate.QueueOptions{Poll: time.Hour})
 	held, err := q.Enter(t.Context())

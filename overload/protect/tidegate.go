@@ -28,9 +28,11 @@ func tidegates() (kinds []Kind) {
 	return kinds
 }
 
+// guarded lets critical calls wait for a place, as long as the queue's defaults say; others make way for them.
 type guarded struct {
 	runtime *tidegate.Runtime
 	guard   *tidegate.Guard
+	queue   *tidegate.Queue
 	most    int
 }
 
@@ -57,7 +59,7 @@ func openTidegate(algorithm string) (Protection, error) {
 }
 
 func newGuarded(runtime *tidegate.Runtime, guard *tidegate.Guard, algorithm string) (*guarded, error) {
-	g := &guarded{runtime: runtime, guard: guard}
+	g := &guarded{runtime: runtime, guard: guard, queue: tidegate.NewQueue(guard, tidegate.QueueOptions{})}
 	if algorithm == "fixed" {
 		stats, err := guard.Stats()
 		if err != nil {
@@ -88,7 +90,11 @@ func has(document []byte) error {
 }
 
 func (g *guarded) Enter(ctx context.Context, call Call) (func(bool), bool) {
-	permit, err := g.guard.Enter(ctx, tidegate.WithCriticality(criticality(call)))
+	enter := g.queue.TryEnter
+	if call.Criticality == Critical {
+		enter = g.queue.Enter
+	}
+	permit, err := enter(ctx, tidegate.WithCriticality(criticality(call)))
 	if err != nil {
 		return nil, false
 	}

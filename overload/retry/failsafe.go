@@ -17,11 +17,11 @@ const (
 )
 
 var (
-	plain = Kind{"no budget", "failsafe-go's retries, without a budget", func() Policy {
-		return of(retries(firstWait))
+	plain = Kind{"no budget", "failsafe-go's retries, without a budget", func() (Policy, error) {
+		return of(retries(firstWait)), nil
 	}}
-	budgeted = Kind{"failsafe-go budget", "the same with failsafe-go's budget, its defaults: a fifth of those in flight", func() Policy {
-		return of(retries(firstWait).WithBudget(budget.New()))
+	budgeted = Kind{"failsafe-go budget", "the same with failsafe-go's budget, its defaults: a fifth of those in flight", func() (Policy, error) {
+		return of(retries(firstWait).WithBudget(budget.New())), nil
 	}}
 )
 
@@ -39,3 +39,5 @@ type failsafePolicy struct{ executor failsafe.Executor[any] }
 func (p *failsafePolicy) Do(ctx context.Context, attempt func() error) error {
 	return p.executor.WithContext(ctx).Run(attempt)
 }
+
+func (p *failsafePolicy) Close() error { return nil }

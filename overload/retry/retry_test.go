@@ -3,6 +3,7 @@ package retry
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,13 +13,31 @@ import (
 var errNo = errors.New("no")
 
 // impatient are the policies with no wait to speak of.
-func impatient() map[string]Policy {
+func impatient(t *testing.T) map[string]Policy {
+	t.Helper()
 	const wait = time.Nanosecond
-	return map[string]Policy{"plain": of(retries(wait)), "budgeted": of(retries(wait).WithBudget(budget.New()))}
+	return map[string]Policy{
+		"plain": of(retries(wait)), "budgeted": of(retries(wait).WithBudget(budget.New())), "tidegate": ownImpatient(t),
+	}
+}
+
+// ownImpatient is Tidegate's; its budget begins with room for ten retries.
+func ownImpatient(t *testing.T) Policy {
+	t.Helper()
+	policy, err := openWith(strings.NewReplacer("75ms", "1us", "1s", "1us").Replace(rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := policy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return policy
 }
 
 func TestACallThatSucceedsIsMadeOnce(t *testing.T) {
-	for name, policy := range impatient() {
+	for name, policy := range impatient(t) {
 		n := 0
 		err := policy.Do(context.Background(), func() error { n++; return nil })
 		if n != 1 || err != nil {
@@ -29,7 +48,7 @@ func TestACallThatSucceedsIsMadeOnce(t *testing.T) {
 
 // A budget has room for the retries of one call; both give up after the last attempt.
 func TestACallThatFailsIsMadeThreeTimes(t *testing.T) {
-	for name, policy := range impatient() {
+	for name, policy := range impatient(t) {
 		n := 0
 		err := policy.Do(context.Background(), func() error { n++; return errNo })
 		if n != Attempts || err == nil {
@@ -39,7 +58,7 @@ func TestACallThatFailsIsMadeThreeTimes(t *testing.T) {
 }
 
 func TestWhoIsInterruptedTriesNoMore(t *testing.T) {
-	for name, policy := range impatient() {
+	for name, policy := range impatient(t) {
 		ctx, cancel := context.WithCancel(context.Background())
 		n := 0
 		_ = policy.Do(ctx, func() error { n++; cancel(); return errNo })

@@ -44,6 +44,23 @@ TEST(who_waits_is_woken_by_whoever_leaves) {
   CHECK_EQ(stats_of(guard).rejected(stage::concurrency), 1u);
 }
 
+TEST(who_does_not_wait_makes_way_for_those_who_do) {
+  auto rt = opened();
+  const auto guard = guarded(rt, one_place);
+  tidegate::waiting_room room(guard, patient, 1h);
+  auto held = room.try_enter();
+  REQUIRE(held);
+  CHECK_STATUS(room.try_enter().status(), status::refused_concurrency);
+  bool ran = false;
+  std::thread waits([&] { CHECK(room.run([&ran] { ran = true; }).ok()); });
+  until([&] { return room.waiting() == 1; });
+  CHECK_STATUS(room.try_enter().status(), status::refused_concurrency);
+  CHECK_EQ(stats_of(guard).rejected(stage::concurrency), 2u);  // the room itself refused the last one
+  CHECK_STATUS(held->exit(outcome::success), status::ok);
+  waits.join();
+  CHECK(ran && inflight(guard) == 0u);
+}
+
 TEST(a_line_has_an_end) {
   auto rt = opened();
   const auto guard = guarded(rt, one_place);

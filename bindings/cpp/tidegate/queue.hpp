@@ -71,6 +71,13 @@ class waiting_room {
     return wait_in_line(with_deadline(about));
   }
 
+  // The same for a caller who does not wait: refused at once, also where others wait, whose turn its exit makes it. So what
+  // matters less makes way for what may wait.
+  result<queued_permit> try_enter(const call &about = {}) {
+    if (waiting_.load(std::memory_order_relaxed) != 0) return no_place();
+    return mine(guard_.enter(about));
+  }
+
   // guard::run, with waiting.
   template <class Fn>
   run_result<Fn> run(Fn &&fn) {

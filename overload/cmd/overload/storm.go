@@ -58,11 +58,11 @@ func (e *experiment) storms(ctx context.Context, kinds []protect.Kind) error {
 	var all []*stormy
 	for _, protection := range kinds {
 		for _, kind := range retry.Kinds() {
-			s, err := e.stand(protection)
+			s, err := e.stormy(protection, kind)
 			if err != nil {
 				return err
 			}
-			all = append(all, &stormy{stand: s, kind: kind, policy: kind.Open()})
+			all = append(all, s)
 		}
 	}
 	ended := make(chan int)
@@ -78,10 +78,22 @@ func (e *experiment) storms(ctx context.Context, kinds []protect.Kind) error {
 	return e.settle(ctx, all, results)
 }
 
+func (e *experiment) stormy(protection protect.Kind, kind retry.Kind) (*stormy, error) {
+	policy, err := kind.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", kind.Name, err)
+	}
+	s, err := e.stand(protection)
+	if err != nil {
+		return nil, errors.Join(err, policy.Close())
+	}
+	return &stormy{stand: s, kind: kind, policy: policy}, nil
+}
+
 // settle closes all stands and keeps what came out.
 func (e *experiment) settle(ctx context.Context, all []*stormy, results [][]tally.Call) error {
 	for i, s := range all {
-		if err := s.close(ctx, &e.expectations); err != nil {
+		if err := errors.Join(s.close(ctx, &e.expectations), s.policy.Close()); err != nil {
 			return err
 		}
 		e.Storms = append(e.Storms, e.stormOf(s, results[i]))
