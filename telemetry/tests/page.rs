@@ -34,6 +34,21 @@ fn guards_show_what_they_did() {
 }
 
 #[test]
+fn what_stands_alone_shows_where_it_stands() {
+    for format in FORMATS {
+        let page = read(&sample::snapshot(), &[], format);
+        let is = |name: &str, labels: &[&str]| value(&page, name, labels);
+        assert_eq!(is("tidegate_limiter_tokens", &["jobs"]), -2.0);
+        assert_eq!(is("tidegate_limiter_limit_per_second", &["jobs"]), 10.0);
+        assert_eq!(is("tidegate_limiter_burst", &["jobs"]), 5.0);
+        assert_eq!(is("tidegate_limiter_tokens", &["odd \"limit\""]), 40.0);
+        assert_eq!(is("tidegate_limiter_limit_per_second", &["odd \"limit\""]), 1.0);
+        assert_eq!(is("tidegate_counted_breaker_state", &["db", "open"]), 1.0);
+        assert_eq!(is("tidegate_counted_breaker_state", &["db", "closed"]), 0.0);
+    }
+}
+
+#[test]
 fn what_a_guard_lacks_is_not_shown() {
     let page = read(&sample::snapshot(), &[], Format::PrometheusText);
     let has = |name: &str, guard: &str| {

@@ -1,11 +1,11 @@
 //! A process's handle to a counted breaker ([`super::counts`]): with a name, it is that of all processes on the segment who
 //! resolve the name; without one, the process's own.
 
-use super::counts::{Counted, Denied, Ending, Moved, Rule, Snapshot, Ticket};
+use super::counts::{Counted, Denied, Ending, Moved, Rule, Snapshot, Standing, Ticket};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Shared;
 use crate::segment::directory::{Cell, Found};
-use crate::segment::{Offset, View};
+use crate::segment::{Offset, Segment, View};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 const LIVE: u64 = u64::from_le_bytes(*b"tg_break");
@@ -136,6 +136,14 @@ impl CountedBreaker {
         };
         Counted::new(self.rule, self.words).map(|breaker| (breaker, now)).ok_or(ErrorKind::Internal)
     }
+}
+
+/// Where the breaker in a cell stands at `now`. Changes nothing. **Cold.**
+pub(crate) fn standing(segment: &Segment, cell: &Cell, now: u64) -> Option<Standing> {
+    let (at, count) = table_of(cell);
+    let view = segment.view();
+    let (rule, words) = view.words(at, count)?.split_first_chunk::<RULE_WORDS>()?;
+    Some(Standing::of(words.first()?.load(Acquire)).at(&read_rule(rule), now))
 }
 
 /// Place and words of the table of a cell.

@@ -3,6 +3,7 @@
 //! One word decides; the numbers that it is of stand beside it twice, so that they can be changed while it is used: see [`cell`].
 
 pub mod cell;
+pub mod figures;
 pub mod handle;
 mod numbers;
 mod options;

@@ -1,9 +1,12 @@
 //! All figures of a segment at once, for exporters. Writers go on meanwhile. **Cold.**
 
 use super::histogram::Histogram;
+use crate::breaker::handle;
+use crate::breaker::state::State;
 use crate::guard::cell::GuardCell;
 use crate::guard::numbers::{Block, NO_RULES};
 use crate::guard::stats::{self, GuardStats};
+use crate::limiter::figures::{self, LimiterFigures};
 use crate::runtime::Shared;
 use crate::segment::directory::{Cell, Directory, Found, Kind};
 use crate::slot::lane::{RunPlace, each_run};
@@ -40,6 +43,10 @@ pub struct Snapshot {
     pub families: BTreeMap<String, Family>,
     /// Guards by name.
     pub guards: BTreeMap<String, GuardStats>,
+    /// Limiters that stand alone, by name.
+    pub limiters: BTreeMap<String, LimiterFigures>,
+    /// Where counted breakers stand, by name.
+    pub breakers: BTreeMap<String, State>,
     /// Version of the rules in force.
     pub rules_version: u64,
     /// How often each kind of cell found no room: guard, counter, gauge, histogram.
@@ -97,7 +104,15 @@ impl Shared {
                     describe(family, &directory.extra(cell), cell);
                 }
                 Kind::Guard => self.collect_guard(snapshot, directory.name(cell), found, cell),
-                Kind::Attribute | Kind::Breaker | Kind::Limiter => {}
+                Kind::Limiter => {
+                    let figures = figures::read(self.segment(), found.at, self.clock().now());
+                    snapshot.limiters.extend(figures.map(|figures| (directory.name(cell), figures)));
+                }
+                Kind::Breaker => {
+                    let standing = handle::standing(self.segment(), cell, self.clock().now());
+                    snapshot.breakers.extend(standing.map(|standing| (directory.name(cell), standing.state)));
+                }
+                Kind::Attribute => {}
             }
         }
         let named = families.into_values().filter(|(name, _)| !name.is_empty());

@@ -1,5 +1,6 @@
 //! The runtime's own metrics: one table, from which both the page and its documentation are made.
 
+mod alone;
 mod guard;
 mod policy;
 mod runtime;
@@ -49,9 +50,10 @@ impl Own {
 }
 
 /// The sections of the table, with their titles.
-pub const TABLE: [(&str, &[Own]); 4] = [
+pub const TABLE: [(&str, &[Own]); 5] = [
     ("Guards", guard::FAMILIES),
     ("Rate limits by key", guard::BY_KEY),
+    ("Limiters and breakers that stand alone", alone::FAMILIES),
     ("Policies", policy::FAMILIES),
     ("The runtime", runtime::FAMILIES),
 ];

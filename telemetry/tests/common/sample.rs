@@ -1,6 +1,8 @@
 //! A runtime that has done a bit of everything, on the virtual clock.
 
+use tidegate_core::breaker::counts::Rule;
 use tidegate_core::clock::ClockSource;
+use tidegate_core::limiter::{self, Algorithm};
 use tidegate_core::metrics::instrument::Description;
 use tidegate_core::metrics::snapshot::Snapshot;
 use tidegate_core::segment::SegmentOptions;
@@ -15,6 +17,8 @@ const RULES: &str = r#"{"version":7,"guards":{
     "payments.refund":{"breaker":{"consecutive_failures":1,"open_for":"5s"}},
     "odd \"name\" \\":{"breaker":{"consecutive_failures":3}}}}"#;
 
+const MINUTE: u64 = 60_000_000_000;
+
 /// Label values and help texts that have to be escaped.
 pub const AWKWARD: &str = "quote \" slash \\ line\nend, brace } # EOF = ünï 🌊\r\t\\n";
 
@@ -26,6 +30,7 @@ pub fn snapshot() -> Snapshot {
     runtime.set_load(Load { cpu: 250, memory: 500 }).unwrap();
     use_guards(&runtime);
     use_instruments(&runtime);
+    use_what_stands_alone(&runtime);
     runtime.snapshot().unwrap()
 }
 
@@ -48,6 +53,18 @@ fn call(runtime: &Runtime, guard: &str, outcome: Outcome) -> Result<(), NotEnter
     runtime.clock().advance(20_000_000).unwrap();
     permit.exit(outcome).unwrap();
     Ok(())
+}
+
+fn use_what_stands_alone(runtime: &Runtime) {
+    let bucket = limiter::Options::token_bucket(10.0, 5);
+    let jobs = runtime.limiter("jobs", Some(&bucket)).unwrap();
+    jobs.take(5, 0).unwrap();
+    jobs.reserve(2, 0, u64::MAX).unwrap();
+    let paced =
+        limiter::Options { algorithm: Algorithm::FixedWindow, limit: 60.0, per_ns: MINUTE, ..Default::default() };
+    runtime.limiter("odd \"limit\"", Some(&paced)).unwrap().take(20, 0).unwrap();
+    let breaker = runtime.breaker("db", Rule::new(1, 0, 0, MINUTE)).unwrap();
+    breaker.trip(breaker.counts().unwrap().0.generation).unwrap();
 }
 
 fn use_instruments(runtime: &Runtime) {
