@@ -6,6 +6,7 @@ use super::keyed_limit::Looked;
 use super::known::{Facts, Known, known_at};
 use super::numbers::{Block, ExtraBlock, NO_RULES};
 use super::policy_stage::Bound;
+use super::usual::Usual;
 use super::watch::Watchers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{Local, Shared, latest};
@@ -35,6 +36,7 @@ pub struct Guard {
     pub(super) watchers: Watchers,
     /// The rate limits by key, as last looked up.
     pub(super) keyed: Looked,
+    pub(super) usual: Usual,
     found: Found,
 }
 
@@ -60,6 +62,7 @@ impl Guard {
             bound_key: AtomicU64::new(0),
             watchers: Watchers::default(),
             keyed: Looked::nothing(),
+            usual: Usual::unknown(),
             found,
         })))
     }

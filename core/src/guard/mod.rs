@@ -27,6 +27,7 @@ pub mod stats;
 mod taken;
 mod throttle_stage;
 mod turned_away;
+mod usual;
 pub mod watch;
 
 pub(crate) use fault_stage::begin_faults;

@@ -255,7 +255,7 @@ impl Hedging {
         let Some((hedge, millionths, further)) = further.and_then(|f| f.hedge().map(|(h, q)| (h, q, f))) else {
             return Ok(None);
         };
-        let read = || quantile::read(&further.state.hedge[0], now, || guard.usual_ns(millionths));
+        let read = || quantile::read(&further.state.hedge[0], now, || guard.usual_ns(millionths, now));
         let live = if millionths == 0 { None } else { read() };
         match hedge.next(self.hedges, self.last_sent, live, now, self.deadline_ns) {
             Some(0) => Ok(Some(hedge)),

@@ -74,6 +74,23 @@ impl Counts {
         Counts { zero: 0, buckets: [0; BUCKETS] }
     }
 
+    /// These, of values that have a bucket.
+    #[cfg(test)]
+    pub(crate) fn of(buckets: [u64; BUCKETS]) -> Counts {
+        Counts { zero: 0, buckets }
+    }
+
+    /// The counts of the zero bucket and of all others.
+    pub fn all(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.zero).chain(self.buckets.iter().copied())
+    }
+
+    /// Takes others off, which come as [`Counts::all`] does; none falls below 0.
+    pub fn take_off(&mut self, others: impl Iterator<Item = u64>) {
+        let mine = std::iter::once(&mut self.zero).chain(&mut self.buckets);
+        mine.zip(others).for_each(|(mine, other)| *mine = mine.saturating_sub(other));
+    }
+
     /// Adds one slot's run, whose histogram starts at `base`.
     pub fn add(&mut self, segment: &Segment, run: &[AtomicU64], base: usize) {
         let last = last_of(run[base + LAST].load(Acquire));

@@ -13,7 +13,7 @@ static USUAL: Field<Decimal> = Field {
     kind: Decimal { max: 1 },
     absent: Absent::Required,
     doc: "Which quantile of the guard's durations is what a call usually takes: 0.5 is the median. It is read from the \
-          guard's histogram once a second, from the 32nd call on.",
+          guard's histogram once a second, from the 32nd call on, and follows the last 15 to 30 seconds.",
     since: FIRST,
 };
 
