@@ -797,7 +797,7 @@ tg_status tg_hedge_end(struct tg_hedge *hedge, tg_outcome outcome);
 
 // The keys that call most at the rate limit of an index (from 0, as the rules list them), the loudest first. *count is how many
 // fit into keys, and then how many were written: at most what the rule remembers (16 unless it says otherwise). Of admitted calls one in
-// sixteen is looked at, of refused ones each. TG_NOT_FOUND: that limit has no key. COLD.
+// sixteen is looked at, of refused ones each; every ten seconds the counts are halved. TG_NOT_FOUND: that limit has no key. COLD.
 tg_status tg_guard_hottest(const struct tg_guard *guard,
                            uint32_t rate_index,
                            struct tg_hot_key *keys,

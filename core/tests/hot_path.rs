@@ -10,9 +10,12 @@ mod common;
 use common::{enter, open, rules};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use tidegate_core::breaker::counts::{Ending, Rule};
+use tidegate_core::breaker::handle::CountedBreaker;
 use tidegate_core::guard::handle::Guard;
 use tidegate_core::limiter::{Algorithm, Limiter, Options as LimiterOptions};
 use tidegate_core::metrics::instrument::{Counter, Description, Gauge, Histogram};
+use tidegate_core::retry::plan::Attempt;
 use tidegate_core::system::gate::Load;
 use tidegate_core::{Call, Criticality, Options, Outcome, Permit, Runtime};
 
@@ -43,15 +46,23 @@ const RULES: &str = r#"{"version":1,"guards":{
     "failing":{"breaker":{"consecutive_failures":2,"open_for":"24h"}},
     "by-key":{"rate":[{"limit":1,"per":"24h","burst":1,"key":"tenant","overrides":{"a":{"limit":5}},"deny":["b"]}]},
     "shadow":{"rate":[{"limit":1,"per":"24h","burst":1,"mode":"shadow"}],"concurrency":{"max":1,"mode":"shadow"}},
-    "adaptive":{"concurrency":{"algorithm":"gradient2","initial":1},"system":{"cpu":0.5}}}}"#;
+    "adaptive":{"concurrency":{"algorithm":"gradient2","initial":1},"system":{"cpu":0.5}},
+    "throttled":{"throttle":{},"deadline":{"usual":0.5},"timeout":"1s"},
+    "whole":{"breaker":{"error_ratio":0.9,"slow_ratio":0.9,"slow_after":"1ms","window_calls":100},"faults":[{"delay":"1ns","share":0.5}]},
+    "again":{"retry":{"max_attempts":3,"budget":{"ratio":0.1}},"hedge":{"quantile":0.5,"min":"0s","max_delay":"1ms"}},
+    "quota":{"retry":{"budget":{"quota":{}}},"hedge":{"delay":"0s"}}}}"#;
+
+const GUARDS: [&str; 10] =
+    ["busy", "refusing", "failing", "by-key", "shadow", "adaptive", "throttled", "whole", "again", "quota"];
 
 #[derive(Clone, Copy)]
 struct Handles {
-    guards: [&'static Guard; 6],
+    guards: [&'static Guard; GUARDS.len()],
     counter: &'static Counter,
     gauge: &'static Gauge,
     histogram: &'static Histogram,
     limiters: [&'static Limiter; 4],
+    breaker: &'static CountedBreaker,
 }
 
 fn resolve(runtime: &Runtime) -> Handles {
@@ -59,8 +70,8 @@ fn resolve(runtime: &Runtime) -> Handles {
     runtime.set_load(Load { cpu: 900, memory: 100 }).unwrap();
     let what = |name| Description { name, ..Description::default() };
     Handles {
-        guards: ["busy", "refusing", "failing", "by-key", "shadow", "adaptive"]
-            .map(|name| runtime.guard(name).unwrap()),
+        guards: GUARDS.map(|name| runtime.guard(name).unwrap()),
+        breaker: runtime.breaker("counted", Rule::new(1, 0, 0, 0)).unwrap(),
         counter: runtime.counter(&what("c")).unwrap(),
         gauge: runtime.gauge(&what("g")).unwrap(),
         histogram: runtime.histogram(&what("h")).unwrap(),
@@ -95,7 +106,12 @@ fn everything(handles: &Handles) {
             let _ = again.exit(Outcome::Success);
         }
         let _ = permit.exit(Outcome::Success);
+        again(guard, &call);
     }
+    if let Ok((Ok(ticket), _)) = handles.breaker.ask() {
+        let _ = handles.breaker.end(ticket, Ending::Failure);
+    }
+    let _ = handles.breaker.counts();
     for limiter in handles.limiters {
         let _ = limiter.take(1, 0);
         let _ = limiter.take(u64::MAX, 0);
@@ -107,6 +123,20 @@ fn everything(handles: &Handles) {
     let _ = handles.gauge.add(0.5);
     let _ = handles.histogram.record(0.001);
     let _ = handles.histogram.record(f64::NAN);
+}
+
+/// A call that is tried again, and one that is hedged.
+fn again(guard: &'static Guard, call: &Call<'_>) {
+    if let Ok(mut retry) = guard.begin_retry(call) {
+        let _ = retry.next(Attempt::Ended(Outcome::Overloaded), 0);
+        let _ = retry.abandon();
+        let _ = retry.next(Attempt::Ended(Outcome::Timeout), 5);
+        let _ = retry.next(Attempt::Ended(Outcome::Success), 0);
+    }
+    if let Ok(mut hedge) = guard.begin_hedge(call) {
+        let _ = (hedge.ask(), hedge.ask());
+        let _ = hedge.end(Outcome::Success);
+    }
 }
 
 static READY: AtomicU32 = AtomicU32::new(0);
@@ -192,6 +222,6 @@ fn the_hot_path_allocates_locks_and_calls_nothing() {
     // The monotonic clock needs no system call where the kernel offers it in the vDSO.
     let source = std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource");
     if source.is_ok_and(|name| ["tsc", "kvm-clock"].contains(&name.trim())) {
-        prove(&Runtime::open(&Options::default()).unwrap());
+        prove(&Runtime::open(&Options { faults: true, ..Options::default() }).unwrap());
     }
 }

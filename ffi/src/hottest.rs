@@ -25,7 +25,7 @@ const _: () = assert!(NAME_BYTES == 48);
 
 /// The keys that call most at the rate limit of an index (from 0, as the rules list them), the loudest first. *count is how many
 /// fit into keys, and then how many were written: at most what the rule remembers (16 unless it says otherwise). Of admitted calls one in
-/// sixteen is looked at, of refused ones each. TG_NOT_FOUND: that limit has no key. COLD.
+/// sixteen is looked at, of refused ones each; every ten seconds the counts are halved. TG_NOT_FOUND: that limit has no key. COLD.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_guard_hottest(
     guard: *const tg_guard,

@@ -124,13 +124,13 @@ fn taken_of(mark: u64) -> Option<keyed::Taken> {
 
 impl Guard {
     /// The keys that call most at a rate limit, those with the highest count first. Of admitted calls one in sixteen is looked at, of
-    /// refused ones each. The counts go on from the first call of the table. **Cold.**
+    /// refused ones each. Every ten seconds the counts are halved. **Cold.**
     ///
     /// # Errors
     /// The guard is gone, or has no limit by key of this index.
     pub fn hottest(&self, index: usize) -> Result<Vec<Hot>> {
         self.with_keys(index, |limit, guard| {
-            limit.table(&guard.view).map_or_else(Vec::new, |table| limit.keyed().hottest(&table))
+            limit.table(&guard.view).map_or_else(Vec::new, |table| limit.keyed().hottest(&table, guard.now()))
         })
     }
 

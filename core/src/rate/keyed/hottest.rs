@@ -8,6 +8,9 @@
 //! reader skips a name that is half written, and the key's own next calls write it anew.
 //!
 //! Threads that bring the same key at once may make two entries of it, which the reader adds up.
+//!
+//! Every [`PERIOD_NS`] whoever comes first halves all counts, so that what was hot wears off: a count is about what the key called in
+//! the last two periods.
 
 use super::sip::Seed;
 use super::table::Key;
@@ -26,9 +29,15 @@ const COUNT: u64 = (1 << COUNT_BITS) - 1;
 /// A counted key writes its name anew once in so many times.
 const REWRITE: u64 = 32;
 const TRIES: usize = 3;
+/// How often counts are halved.
+pub(super) const PERIOD_NS: u64 = 10_000_000_000;
+/// After so many periods without a call nothing is left of any count.
+const GONE: u64 = COUNT_BITS as u64;
 
 /// The entries.
 pub(super) struct Hottest<'a, W> {
+    /// In which period counts were halved last.
+    period: &'a W,
     heads: &'a [W],
     bodies: &'a [[W; BODY]],
     seed: Seed,
@@ -50,21 +59,23 @@ pub struct Hot {
 impl<'a, W> Hottest<'a, W> {
     /// The words that so many entries need.
     pub fn words(entries: usize) -> usize {
-        entries * (1 + BODY)
+        1 + entries * (1 + BODY)
     }
 
     /// So many entries on their words.
     pub fn new(words: &'a [W], entries: usize, seed: Seed) -> Option<Self> {
-        let (heads, rest) = words.split_at_checked(entries)?;
+        let (period, rest) = words.split_first()?;
+        let (heads, rest) = rest.split_at_checked(entries)?;
         let bodies = rest.as_chunks::<BODY>().0.get(..entries)?;
-        Some(Hottest { heads, bodies, seed })
+        Some(Hottest { period, heads, bodies, seed })
     }
 }
 
 impl<W: Word> Hottest<'_, W> {
-    /// Counts `weight` calls of a key; `dice` is random, or differs from call to call. **Hot.**
+    /// Counts `weight` calls of a key at `now` (ns); `dice` is random, or differs from call to call. **Hot.**
     #[inline(never)]
-    pub fn count(&self, key: &Key<'_>, weight: u64, dice: u64) {
+    pub fn count(&self, key: &Key<'_>, weight: u64, dice: u64, now: u64) {
+        self.wear_off(now);
         // The smallest count so far, with its entry below it: one comparison, and no branch that cannot be foreseen.
         let mut least = u64::MAX;
         for (index, head) in self.heads.iter().enumerate() {
@@ -132,20 +143,31 @@ impl<W: Word> Hottest<'_, W> {
         (!whole || self.seed.hash(&name) == hash).then(|| Hot { name, hash, count, error: (about >> 8).min(count) })
     }
 
-    /// Halves all counts, so that what was hot wears off. **Cold.**
-    pub fn halve(&self) {
+    /// Halves all counts once for each period that has begun since this was last done. A late thread's period is the one before.
+    pub fn wear_off(&self, now: u64) {
+        let (period, seen) = (now / PERIOD_NS, self.period.get());
+        let since = period.wrapping_sub(seen);
+        if since == 0 || since == u64::MAX || self.period.swap_if(seen, period).is_err() {
+            return;
+        }
         for (head, body) in self.heads.iter().zip(self.bodies) {
-            let seen = head.get();
-            // Lost to a call that counts: then this one is halved the next time.
-            if head.swap_if(seen, (seen & !COUNT) | ((seen & COUNT) / 2)).is_ok() {
-                let about = body[2].get();
-                let halved = about >> 9 << 8 | about & 0xff;
-                let name = name_of(body);
-                set(&body[2], halved);
-                set(&body[0], checksum(body[1].get(), halved, &name));
-            }
+            halve(head, body, since.min(GONE) as u32);
         }
     }
+}
+
+/// So many times.
+fn halve<W: Word>(head: &W, body: &[W; BODY], times: u32) {
+    let seen = head.get();
+    // Lost to a call that counts: then this one is halved the next time.
+    if seen & COUNT == 0 || head.swap_if(seen, (seen & !COUNT) | ((seen & COUNT) >> times)).is_err() {
+        return;
+    }
+    let about = body[2].get();
+    let halved = (about >> 8 >> times) << 8 | about & 0xff;
+    let name = name_of(body);
+    set(&body[2], halved);
+    set(&body[0], checksum(body[1].get(), halved, &name));
 }
 
 /// A longer key than is remembered has the length 49 here.
@@ -217,12 +239,18 @@ mod tests {
         let words = memory(8);
         let hottest = Hottest::new(&words, 8, SEED).unwrap();
         for (name, times) in [("a", 3), ("bb", 50), ("", 7)] {
-            (0..times).for_each(|_| hottest.count(&key(name), 2, 0));
+            (0..times).for_each(|_| hottest.count(&key(name), 2, 0, 0));
         }
         let list: Vec<_> = hottest.list().into_iter().map(|hot| (hot.name, hot.count, hot.error)).collect();
         assert_eq!(list, [(b"bb".to_vec(), 100, 0), (b"".to_vec(), 14, 0), (b"a".to_vec(), 6, 0)]);
-        hottest.halve();
+        hottest.wear_off(PERIOD_NS);
         assert_eq!(hottest.list()[0].count, 50);
+        hottest.wear_off(PERIOD_NS - 1);
+        assert_eq!(hottest.list()[0].count, 50, "a late thread");
+        hottest.wear_off(4 * PERIOD_NS);
+        assert_eq!(hottest.list()[0].count, 6);
+        hottest.wear_off(0);
+        assert_eq!(hottest.list(), [], "time went back");
     }
 
     #[test]
@@ -230,8 +258,8 @@ mod tests {
         let words = memory(8);
         let hottest = Hottest::new(&words, 8, SEED).unwrap();
         for turn in 0..10_000 {
-            hottest.count(&key(&format!("cold-{turn}")), 1, turn as u64);
-            hottest.count(&key(["hot", "warm", "hot"][turn % 3]), 1, !turn as u64);
+            hottest.count(&key(&format!("cold-{turn}")), 1, turn as u64, 0);
+            hottest.count(&key(["hot", "warm", "hot"][turn % 3]), 1, !turn as u64, 0);
         }
         let list = hottest.list();
         assert_eq!((&list[0].name[..], &list[1].name[..]), (&b"hot"[..], &b"warm"[..]));
@@ -248,7 +276,7 @@ mod tests {
         let words = memory(8);
         let hottest = Hottest::new(&words, 8, SEED).unwrap();
         let long = "x".repeat(100);
-        hottest.count(&key(&long), 1, 0);
+        hottest.count(&key(&long), 1, 0, 0);
         assert_eq!(hottest.list()[0].name, long.as_bytes()[..NAME_BYTES]);
     }
 
@@ -256,10 +284,10 @@ mod tests {
     fn a_torn_name_is_not_shown_and_heals() {
         let words = memory(8);
         let hottest = Hottest::new(&words, 8, SEED).unwrap();
-        hottest.count(&key("tenant"), 1, 0);
-        words[8 + 3].store(77, Relaxed);
+        hottest.count(&key("tenant"), 1, 0, 0);
+        words[1 + 8 + 3].store(77, Relaxed);
         assert_eq!(hottest.list(), []);
-        (0..REWRITE * 10).for_each(|_| hottest.count(&key("tenant"), 1, 0));
+        (0..REWRITE * 10).for_each(|_| hottest.count(&key("tenant"), 1, 0, 0));
         assert_eq!(hottest.list()[0].name, b"tenant");
     }
 
@@ -272,7 +300,7 @@ mod tests {
             for start in 0..3 {
                 let (hottest, names) = (&hottest, &names);
                 scope.spawn(move || {
-                    (0..20_000).for_each(|n| hottest.count(&key(&names[(n * 7 + start) % 100]), 1, n as u64))
+                    (0..20_000).for_each(|n| hottest.count(&key(&names[(n * 7 + start) % 100]), 1, n as u64, 0))
                 });
             }
             for _ in 0..500 {

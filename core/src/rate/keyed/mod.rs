@@ -122,9 +122,9 @@ impl Keyed {
         let (answer, dice) = self.decide(table, key, now, cost);
         match answer {
             Ok(_) if !sampled(dice) => {}
-            Ok(_) => table.hottest.count(key, 1 << SAMPLE_BITS, dice),
+            Ok(_) => table.hottest.count(key, 1 << SAMPLE_BITS, dice, now),
             Err(Refusal::Stale) => {}
-            Err(_) => table.hottest.count(key, 1, now ^ key.hash),
+            Err(_) => table.hottest.count(key, 1, now ^ key.hash, now),
         }
         answer
     }
@@ -204,14 +204,11 @@ impl Keyed {
         if stride == 1 { live } else { live * table.sets().count() as u64 / seen.max(1) }
     }
 
-    /// The keys that call most, by a sample of the admitted calls and all that were refused. **Cold.**
-    pub fn hottest<W: Word>(&self, table: &Table<W>) -> Vec<Hot> {
+    /// The keys that have called most by `now`, by a sample of the admitted calls and all that were refused; what was hot wears off
+    /// within some ten seconds. **Cold.**
+    pub fn hottest<W: Word>(&self, table: &Table<W>, now: u64) -> Vec<Hot> {
+        table.hottest.wear_off(now);
         table.hottest.list()
-    }
-
-    /// Halves the counts of the hottest keys, for instance every ten seconds, so that what was hot wears off. **Cold.**
-    pub fn cool<W: Word>(&self, table: &Table<W>) {
-        table.hottest.halve();
     }
 
     /// Fills the buckets of all keys that have no numbers of their own. **Cold.**
