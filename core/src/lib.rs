@@ -23,6 +23,7 @@ pub mod runtime;
 pub mod segment;
 pub mod slot;
 pub mod system;
+pub mod tagged;
 pub mod throttle;
 pub mod word;
 

@@ -17,8 +17,9 @@ use super::options::{Algorithm, Options};
 use crate::rate::common::GENERATION_MASK;
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
+use crate::tagged;
 use crate::word::Word;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Changes of the numbers are told apart modulo this: an even number, so that those of neighbours stand at different sides.
 const GENERATIONS: u64 = 14;
@@ -195,30 +196,21 @@ impl Side {
     /// What `read` finds, if it stood there all the while.
     #[inline(always)]
     fn whole<T>(&self, generation: u64, read: impl FnOnce() -> Option<T>) -> Option<T> {
-        let tag = self.tag.load(Acquire);
-        if tag == 0 || generation_of(tag) != generation {
-            return None;
-        }
-        let found = read();
-        // Nothing of the above may be read after the tag is looked at again.
-        fence(Acquire);
-        found.filter(|_| self.tag.load(Relaxed) == tag)
+        tagged::read(&self.tag, |tag| generation_of(tag) == generation, read)
     }
 
     fn write(&self, tag: u64, options: &Options, numbers: &Numbers, now: u64) {
-        self.tag.store(0, Relaxed);
-        // Whoever reads anything of what follows also finds the tag gone.
-        fence(Release);
-        self.kind.store(numbers.kind(), Relaxed);
-        self.words.iter().zip(numbers.words()).for_each(|(to, from)| to.store(from, Relaxed));
-        self.since.store(now, Relaxed);
-        self.max_wait.store(options.max_wait_ns, Relaxed);
-        self.limit.store(options.limit.to_bits(), Relaxed);
-        self.per.store(options.per_ns, Relaxed);
-        self.burst.store(options.burst.unwrap_or(UNSAID), Relaxed);
-        self.algorithm.store(options.algorithm as u64 | u64::from(options.buckets) << 8, Relaxed);
-        self.warm_up.store(options.warm_up_ns, Relaxed);
-        self.cold_factor.store(options.cold_factor.to_bits(), Relaxed);
-        self.tag.store(tag, Release);
+        tagged::write(&self.tag, tag, || {
+            self.kind.store(numbers.kind(), Relaxed);
+            self.words.iter().zip(numbers.words()).for_each(|(to, from)| to.store(from, Relaxed));
+            self.since.store(now, Relaxed);
+            self.max_wait.store(options.max_wait_ns, Relaxed);
+            self.limit.store(options.limit.to_bits(), Relaxed);
+            self.per.store(options.per_ns, Relaxed);
+            self.burst.store(options.burst.unwrap_or(UNSAID), Relaxed);
+            self.algorithm.store(options.algorithm as u64 | u64::from(options.buckets) << 8, Relaxed);
+            self.warm_up.store(options.warm_up_ns, Relaxed);
+            self.cold_factor.store(options.cold_factor.to_bits(), Relaxed);
+        });
     }
 }

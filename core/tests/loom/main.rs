@@ -7,6 +7,7 @@ mod concurrency;
 mod keyed;
 mod rate;
 mod retry;
+mod tagged;
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
