@@ -3,6 +3,7 @@
 #include "breaker_test.cpp"
 #include "cancel_test.cpp"
 #include "guard_test.cpp"
+#include "hedge_test.cpp"
 #include "helpers_test.cpp"
 #include "limiter_test.cpp"
 #include "line_test.cpp"
