@@ -13,6 +13,8 @@
 //   tidegate/fallback.hpp   another answer where the first is an error
 //   tidegate/cache.hpp      a bounded cache of results, and stale ones in place of errors
 //   tidegate/collapse.hpp   callers that ask for the same share one call
+//   tidegate/hedge.hpp      another attempt at a call that takes long, and the first good answer
+//   tidegate/cancel.hpp     telling work that its answer is not wanted any more
 //   tidegate/queue.hpp      callers wait for a concurrency place, for a controlled time
 #ifndef TIDEGATE_HPP
 #define TIDEGATE_HPP

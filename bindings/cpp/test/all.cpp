@@ -1,7 +1,9 @@
 // All tests as one program, which is compiled in many ways. With the argument "vectors" it runs those of standard input.
 #include "allocation_test.cpp"
 #include "breaker_test.cpp"
+#include "cancel_test.cpp"
 #include "guard_test.cpp"
+#include "hedge_test.cpp"
 #include "helpers_test.cpp"
 #include "limiter_test.cpp"
 #include "line_test.cpp"

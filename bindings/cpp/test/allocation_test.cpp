@@ -1,6 +1,7 @@
 // What calls allocate: nothing. Counts by the program's operator new, for the thread that runs.
 #include "support.hpp"
 
+#include <tidegate/hedge.hpp>
 #include <tidegate/queue.hpp>
 
 #include <new>
@@ -40,6 +41,7 @@ TEST(calls_and_refusals_allocate_nothing) {
   CHECK_EQ(allocated_by([&] {
     for (int i = 0; i < 100; i++) {
       good &= guard.run([] { return 1; }).ok() && guard.run(about, [] {}).ok() && room.run([] {}).ok();
+      good &= tidegate::hedge(guard, [] { return 1; }).ok();
       auto held = guard.enter();
       good &= guard.run([] {}).refused() && guard.enter(about).refused();
     }

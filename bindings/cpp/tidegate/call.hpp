@@ -67,6 +67,19 @@ class call {
   tg_call raw_ = detail::sized<tg_call>();
 };
 
+namespace detail {
+
+// The call with its timeout as a moment, so that what comes before an enter is part of the caller's time.
+inline call with_deadline(const call &about, nanoseconds now) noexcept {
+  call fixed = about;
+  if (about.raw().timeout_ns == 0) return fixed;
+  const nanoseconds end = later(now, saturated(about.raw().timeout_ns));
+  const std::uint64_t given = about.raw().deadline_ns;
+  return fixed.deadline(given == 0 ? end : std::min(end, saturated(given)));
+}
+
+}  // namespace detail
+
 TIDEGATE_END
 
 #endif

@@ -54,6 +54,13 @@ inline error plain(status code) {
   return made;
 }
 
+// The caller has left, or its answer is not wanted any more: the work was not done.
+inline error left() {
+  error made = plain(status::cancelled);
+  made.outcome = outcome::cancelled;
+  return made;
+}
+
 inline error plain(tg_status code) { return plain(static_cast<status>(code)); }
 
 // What the C interface wrote of an error.

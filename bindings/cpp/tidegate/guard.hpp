@@ -133,8 +133,7 @@ class guard {
     permit held;
     const tg_status code = admit(about, held);
     if (!held) return refusal(code, held);
-    const status waited = wait_for(held);
-    if (waited != status::ok) return left(waited);
+    if (wait_for(held) != status::ok) return detail::left();
     return detail::conduct(held, std::forward<Fn>(fn), judge);
   }
 
@@ -145,8 +144,7 @@ class guard {
     const tg_status code = admit(&about.raw(), held);
     how = tg_is_refusal(code) ? TG_OUTCOME_REFUSED : TG_OUTCOME_CANCELLED;
     if (!held) return refusal(code, held);
-    const status waited = wait_for(held);
-    if (waited != status::ok) return left(waited);
+    if (wait_for(held) != status::ok) return detail::left();
     auto ended = detail::conduct(held, fn, judge);
     how = static_cast<tg_outcome>(held.settlement());
     return ended;
@@ -189,12 +187,6 @@ class guard {
     why.stage = static_cast<tidegate::stage>(tg_permit_stage(&asked.raw_));
     why.reason = tg_permit_reason(&asked.raw_);
     why.retry_after = detail::saturated(tg_permit_retry_after(&asked.raw_));
-    return why;
-  }
-
-  static error left(status how) {
-    error why = detail::plain(how);
-    why.outcome = outcome::cancelled;
     return why;
   }
 

@@ -68,7 +68,7 @@ class waiting_room {
       result<permit> first = guard_.enter(about);
       if (first.ok() || first.status() != status::refused_concurrency) return mine(std::move(first));
     }
-    return wait_in_line(with_deadline(about));
+    return wait_in_line(detail::with_deadline(about, guard_.now()));
   }
 
   // The same for a caller who does not wait: refused at once, also where others wait, whose turn its exit makes it. So what
@@ -87,7 +87,7 @@ class waiting_room {
   run_result<Fn> run(const call &about, Fn &&fn, const Judge &judge = {}) {
     result<queued_permit> held = enter(about);
     if (!held) return std::move(held).error();
-    if (guard_.wait_for(**held) != status::ok) return cancelled();
+    if (guard_.wait_for(**held) != status::ok) return detail::left();
     return detail::conduct(**held, std::forward<Fn>(fn), judge);
   }
 
@@ -120,15 +120,6 @@ class waiting_room {
   };
 
   static nanoseconds clock() { return std::chrono::steady_clock::now().time_since_epoch(); }
-
-  // The wait is part of the caller's time: a timeout becomes a moment.
-  call with_deadline(const call &about) const noexcept {
-    call fixed = about;
-    if (about.raw().timeout_ns == 0) return fixed;
-    const nanoseconds end = detail::later(guard_.now(), detail::saturated(about.raw().timeout_ns));
-    const std::uint64_t given = about.raw().deadline_ns;
-    return fixed.deadline(given == 0 ? end : std::min(end, detail::saturated(given)));
-  }
 
   // The caller's moment on the room's clock.
   nanoseconds patience(const call &about, nanoseconds now) const noexcept {
@@ -211,12 +202,6 @@ class waiting_room {
     turned_away_.fetch_add(1, std::memory_order_relaxed);
     error why = detail::plain(status::refused_concurrency);
     why.stage = stage::concurrency;
-    return why;
-  }
-
-  static error cancelled() {
-    error why = detail::plain(status::cancelled);
-    why.outcome = outcome::cancelled;
     return why;
   }
 
