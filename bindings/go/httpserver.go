@@ -16,6 +16,9 @@ import (
 // A sender that says how long it will wait ([HeaderExpectedTimeout]) is
 // believed: the request's context ends by then.
 //
+// Nothing is tried again here, whatever the guard's rules say: that is for the
+// request's sender.
+//
 // guard is the guard's name; [HTTPOptions] may choose one by request instead.
 func (rt *Runtime) Middleware(guard string, options ...HTTPOptions) func(http.Handler) http.Handler {
 	h := newHTTPGuard(rt, guard, options)

@@ -127,3 +127,14 @@ func TestPassThroughServesHTTP(t *testing.T) {
 	must(t, err)
 	must(t, response.Body.Close())
 }
+
+func TestPassThroughRetriesNothing(t *testing.T) {
+	attempts := 0
+	mustBe(t, guard(t, passing(t), "g").RetryAttempts(t.Context(), func() tidegate.Attempt {
+		attempts++
+		return tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure}
+	}), errBackend)
+	if attempts != 1 {
+		t.Fatal(attempts)
+	}
+}

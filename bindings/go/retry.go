@@ -23,20 +23,59 @@ const outcomeRefused Outcome = 64
 // tried again. An error marked by [WithRetryAfter] is not tried again before
 // that time.
 func (g *Guard) Retry(ctx context.Context, fn func(context.Context) error, opts ...CallOption) error {
-	r, begun := g.beginRetry(ctx, opts)
-	if !begun {
-		return g.Do(ctx, fn, opts...)
-	}
-	for {
+	return g.RetryAttempts(ctx, func() Attempt {
 		outcome, err := g.try(ctx, fn, opts)
-		if !r.again(outcome, retryAfterOf(err)) {
-			return err
+		return Attempt{Err: err, Outcome: outcome}
+	}, opts...)
+}
+
+// Attempt is how one attempt of [Guard.RetryAttempts] ended.
+type Attempt struct {
+	Err     error
+	Outcome Outcome
+	// Refused says that the guard turned the attempt away, so that nothing was
+	// done. Outcome does not count then.
+	Refused bool
+	// Final says that there must be no other, whatever the rules allow. A
+	// success is the last one in any case.
+	Final bool
+	// RetryAfter is when the callee said to come back; NeverRetry: not at all;
+	// 0: it did not say, or Err does, by WithRetryAfter.
+	RetryAfter time.Duration
+}
+
+// RetryAttempts is [Guard.Retry] for wrappers that ask the guard themselves, as
+// when a permit outlives the call that began with it: attempt makes one attempt
+// with an entry of its own, by [Guard.Enter] with the same opts, and RetryAttempts
+// decides on the next one and waits before it. It returns the last attempt's
+// error. Without the library there is one attempt.
+func (g *Guard) RetryAttempts(ctx context.Context, attempt func() Attempt, opts ...CallOption) error {
+	r, begun := g.beginRetry(ctx, opts)
+	for {
+		a := attempt()
+		if !begun || !r.again(a.ending()) {
+			return a.Err
 		}
 		if g.rt.clock.sleep(ctx, r.wait()) != nil {
 			r.abandon()
-			return err
+			return a.Err
 		}
 	}
+}
+
+// ending is the attempt as the library is told of it.
+func (a *Attempt) ending() (outcome Outcome, after time.Duration) {
+	outcome, after = a.Outcome, a.RetryAfter
+	if a.Refused {
+		outcome = outcomeRefused
+	}
+	switch {
+	case a.Final:
+		after = NeverRetry
+	case after == 0:
+		after = retryAfterOf(a.Err)
+	}
+	return outcome, after
 }
 
 // WithRetryAfter marks an error with the time after which its sender said to

@@ -245,3 +245,46 @@ func TestTimeLimitOf(t *testing.T) {
 		}
 	}
 }
+
+func TestAttemptsOfAWrapperAreDecidedOnLikeAnyOther(t *testing.T) {
+	cases := []struct {
+		what    string
+		attempt tidegate.Attempt
+		opts    []tidegate.CallOption
+		want    int
+	}{
+		{"failure", tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure}, nil, 3},
+		{"success", tidegate.Attempt{}, nil, 1},
+		{"final", tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure, Final: true}, nil, 1},
+		{"never", tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure, RetryAfter: tidegate.NeverRetry}, nil, 1},
+		{"ignored", tidegate.Attempt{Err: errBackend, Outcome: tidegate.Ignored}, nil, 1},
+		{"once", tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure}, []tidegate.CallOption{tidegate.WithOnce()}, 1},
+		{"refused", tidegate.Attempt{Err: errBackend, Refused: true, RetryAfter: 1}, []tidegate.CallOption{tidegate.WithOnce()}, 3},
+		{"refused for who knows how long", tidegate.Attempt{Err: errBackend, Refused: true}, nil, 1},
+	}
+	for _, c := range cases {
+		rt := openVirtual(t)
+		moving(t, rt, time.Millisecond)
+		attempts := 0
+		err := guarded(t, rt, atOnce).RetryAttempts(t.Context(), func() tidegate.Attempt { attempts++; return c.attempt }, c.opts...)
+		if attempts != c.want || err != c.attempt.Err {
+			t.Errorf("%s: %d attempts, %v", c.what, attempts, err)
+		}
+	}
+}
+
+func TestAttemptsWaitAsTheCalleeSaid(t *testing.T) {
+	for _, attempt := range []tidegate.Attempt{
+		{Err: errBackend, Outcome: tidegate.Failure, RetryAfter: time.Minute},
+		{Err: tidegate.WithRetryAfter(errBackend, time.Minute), Outcome: tidegate.Failure},
+	} {
+		rt := openVirtual(t)
+		g := guarded(t, rt, retryTwice)
+		start := rt.Clock().Now()
+		moving(t, rt, time.Minute)
+		mustBe(t, g.RetryAttempts(t.Context(), func() tidegate.Attempt { return attempt }), errBackend)
+		if waited := rt.Clock().Now() - start; waited != 2*time.Minute {
+			t.Errorf("waited %v", waited)
+		}
+	}
+}

@@ -8,6 +8,9 @@
 // A route's guard is its method and pattern, as in "GET /users/:id": one guard a
 // route, whatever is asked of it. Requests that no route answers share the guard
 // [Unmatched].
+//
+// Nothing is tried again here, whatever the guard's rule "retry" says: that is
+// for the request's sender, who is told when to come back.
 package gin
 
 import (

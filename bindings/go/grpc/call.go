@@ -24,7 +24,11 @@ func (c *call) context() (ctx context.Context) {
 }
 
 // end judges how the call ended, and exits.
-func (c *call) end(err error) { c.exit(c.classify(c.caller, err)) }
+func (c *call) end(err error) tidegate.Outcome {
+	outcome := c.classify(c.caller, err)
+	c.exit(outcome)
+	return outcome
+}
 
 // exit counts the first time only.
 func (c *call) exit(outcome tidegate.Outcome) {

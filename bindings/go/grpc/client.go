@@ -15,20 +15,20 @@ const clientPrefix = "grpc.client/"
 
 // UnaryClientInterceptor guards the unary calls of a client. A call that the
 // guard refuses is not sent, and returns what [Refusal] makes of it. The others
-// are judged by [Classify].
+// are judged by [Classify]. Where the guard's rules have retries, calls are made
+// again as the package's doc says.
 func UnaryClientInterceptor(rt *tidegate.Runtime, options ...Options) grpc.UnaryClientInterceptor {
 	s := newSide(rt, clientPrefix, options)
 	return func(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		var c call
-		if err := s.enter(ctx, method, &c); err != nil {
-			return err
-		}
-		returned := false
-		defer c.unless(&returned)
-		err := invoke(send(c.context()), method, request, reply, conn, opts...)
-		returned = true
-		c.end(err)
-		return err
+		again := s.unaryRetries(method)
+		return s.try(ctx, method, again, func(c *call) tidegate.Attempt {
+			var trailer metadata.MD
+			returned := false
+			defer c.unless(&returned)
+			err := invoke(send(c.context()), method, request, reply, conn, append(opts[:len(opts):len(opts)], grpc.Trailer(&trailer))...)
+			returned = true
+			return again.judge(err, c.end(err), trailer)
+		})
 	}
 }
 
@@ -38,23 +38,27 @@ func UnaryClientInterceptor(rt *tidegate.Runtime, options ...Options) grpc.Unary
 // Header returns an error other than io.EOF; or until its context ends. gRPC
 // asks for one of these in any case. A stream that was dropped all the same is
 // given up, as Ignored, when the collector finds it.
+//
+// Where the guard's rules have retries, a stream that cannot be opened is opened
+// again, of whatever method: it has carried no message yet. An error of the
+// open stream comes out as it is.
 func StreamClientInterceptor(rt *tidegate.Runtime, options ...Options) grpc.StreamClientInterceptor {
 	s := newSide(rt, clientPrefix, options)
 	return func(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-		c := &call{}
-		if err := s.enter(ctx, method, c); err != nil {
-			return nil, err
-		}
-		returned := false
-		defer c.unless(&returned)
-		inner := c.context()
-		stream, err := open(send(inner), desc, conn, method, opts...)
-		returned = true
-		if err != nil {
-			c.end(err)
-			return nil, err
-		}
-		return watch(inner, c, stream, desc.ServerStreams), nil
+		var opened grpc.ClientStream
+		err := s.try(ctx, method, openings, func(c *call) tidegate.Attempt {
+			returned := false
+			defer c.unless(&returned)
+			inner := c.context()
+			stream, err := open(send(inner), desc, conn, method, opts...)
+			returned = true
+			if err != nil {
+				return openings.judge(err, c.end(err), nil)
+			}
+			opened = watch(inner, c, stream, desc.ServerStreams)
+			return tidegate.Attempt{}
+		})
+		return opened, err
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/tidegate/tidegate/bindings/go"
 )
 
@@ -19,6 +21,13 @@ type Options struct {
 	Call func(ctx context.Context, fullMethod string) []tidegate.CallOption
 	// Classify replaces Classify of this package. ctx is the caller's.
 	Classify tidegate.Classifier
+	// Idempotent says which methods a client may call again after a call that
+	// may have reached the server; nil: none. Servers have no use for it.
+	Idempotent func(fullMethod string) bool
+	// SafeCodes are those that the server answers with before it has done
+	// anything: a client calls any method again after them. None is so in
+	// general, for Unavailable is also what a connection gives that broke midway.
+	SafeCodes []codes.Code
 	// DistrustCriticality makes a server ignore what its clients say of their
 	// calls' criticality: for servers that face strangers.
 	DistrustCriticality bool
@@ -56,18 +65,25 @@ func (s *side) enter(ctx context.Context, method string, call *call) error {
 	if name == "" {
 		return nil
 	}
-	var opts []tidegate.CallOption
+	return s.enterGuard(name, s.about(ctx, method), call)
+}
+
+func (s *side) enterGuard(name string, opts []tidegate.CallOption, call *call) (err error) {
+	if call.permit, err = s.rt.Enter(call.caller, name, opts...); err != nil {
+		return Refusal(err)
+	}
+	return nil
+}
+
+// about is what the guard is told of a call.
+func (s *side) about(ctx context.Context, method string) (opts []tidegate.CallOption) {
 	if criticality := CriticalityOf(ctx); criticality != tidegate.DefaultCriticality {
 		opts = append(opts, tidegate.WithCriticality(criticality))
 	}
 	if s.options.Call != nil {
 		opts = append(opts, s.options.Call(ctx, method)...)
 	}
-	var err error
-	if call.permit, err = s.rt.Enter(ctx, name, opts...); err != nil {
-		return Refusal(err)
-	}
-	return nil
+	return opts
 }
 
 func (s *side) guard(method string) string {

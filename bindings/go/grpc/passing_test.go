@@ -3,6 +3,7 @@ package grpc_test
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -28,5 +29,18 @@ func TestCallsPassWithoutRules(t *testing.T) {
 	must(t, stream.CloseSend())
 	if _, err := stream.Recv(); err != io.EOF {
 		t.Fatal(err)
+	}
+}
+
+// So does this one.
+func TestNothingIsTriedAgainWithoutTheLibraryOrARule(t *testing.T) {
+	rt, err := tidegate.Open()
+	must(t, err)
+	defer rt.Close()
+	var calls atomic.Int32
+	client := connect(t, failing(&calls, 2, codes.Unavailable), nil, guardedClient(rt, every)...)
+	mustCode(t, call(t.Context(), client), codes.Unavailable)
+	if calls.Load() != 1 {
+		t.Fatal(calls.Load())
 	}
 }

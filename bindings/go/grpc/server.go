@@ -16,7 +16,7 @@ const serverPrefix = "grpc.server/"
 // permit is exited when the handler returns, with the outcome that [Classify]
 // sees; a handler that panics counts as Failure, and the panic goes on. A
 // refusal that a handler returns, of a guard that it asked itself, is sent in
-// the same form.
+// the same form. Nothing is tried again, whatever the guard's rules say.
 func UnaryServerInterceptor(rt *tidegate.Runtime, options ...Options) grpc.UnaryServerInterceptor {
 	s := newSide(rt, serverPrefix, options)
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {

@@ -16,23 +16,18 @@ type guarded struct {
 }
 
 // do makes a call that ends when fn returns. Every single call goes through
-// here, save those whose permit lives on in rows or a transaction.
-func (g *guarded) do(ctx context.Context, op Operation, fn func(context.Context) error) error {
-	c, err := g.enter(ctx, op)
-	if err != nil {
+// here, save those whose permit lives on in rows or a transaction. on is the
+// connection; nil: it is to be made.
+func (g *guarded) do(ctx context.Context, op Operation, on *conn, fn func(context.Context) error) error {
+	return g.try(ctx, op, on, func(c *call) error {
+		defer c.unlessEnded()
+		err := fn(c.ctx)
+		c.end(err)
 		return err
-	}
-	defer c.unlessEnded()
-	err = fn(c.ctx)
-	c.end(err)
-	return err
+	})
 }
 
-func (g *guarded) enter(ctx context.Context, op Operation) (*call, error) {
-	var opts []tidegate.CallOption
-	if g.options.Call != nil {
-		opts = g.options.Call(ctx, op)
-	}
+func (g *guarded) enter(ctx context.Context, opts []tidegate.CallOption) (*call, error) {
 	c := &call{caller: ctx, classify: g.options.Classify}
 	var err error
 	if c.permit, err = g.guard.Enter(ctx, opts...); err != nil {
@@ -50,11 +45,15 @@ type call struct {
 	ctx      context.Context // the caller's, with the permit's deadline
 	cancel   context.CancelFunc
 	once     sync.Once
+	outcome  tidegate.Outcome // as end judged it
 	worst    tidegate.Outcome // of a transaction: its first statement that went wrong
 }
 
 // end judges how the call ended, and exits; the first time counts.
-func (c *call) end(err error) { c.exit(c.judge(c.caller, err)) }
+func (c *call) end(err error) {
+	c.outcome = c.judge(c.caller, err)
+	c.exit(c.outcome)
+}
 
 // judge takes what a driver made of the permit's deadline for what it was.
 func (c *call) judge(caller context.Context, err error) tidegate.Outcome {

@@ -15,6 +15,7 @@ type conn struct {
 	guarded *guarded
 	base    driver.Conn
 	tx      *call // the transaction under way; database/sql uses one goroutine at a time
+	lost    bool  // the driver said so, and database/sql was not told
 }
 
 // do makes a call, or passes it with the transaction's permit.
@@ -22,7 +23,7 @@ func (c *conn) do(ctx context.Context, op Operation, fn func(context.Context) er
 	if c.tx != nil {
 		return c.tx.inside(ctx, fn)
 	}
-	return c.guarded.do(ctx, op, fn)
+	return c.guarded.do(ctx, op, c, fn)
 }
 
 // Close gives the transaction's permit back too, should one still be open.
@@ -122,11 +123,12 @@ func (c *conn) query(ctx context.Context, query string, run func(context.Context
 	if c.tx != nil {
 		return c.tx.queryInside(ctx, run)
 	}
-	call, err := c.guarded.enter(ctx, Operation{Kind: Query, Query: query})
-	if err != nil {
-		return nil, err
-	}
-	return call.query(run)
+	var opened driver.Rows
+	err := c.guarded.try(ctx, Operation{Kind: Query, Query: query}, c, func(call *call) (err error) {
+		opened, err = call.query(run)
+		return err
+	})
+	return opened, err
 }
 
 func (c *conn) Ping(ctx context.Context) error {
@@ -146,7 +148,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 
 func (c *conn) IsValid() bool {
 	validator, ok := c.base.(driver.Validator)
-	return !ok || validator.IsValid()
+	return !c.lost && (!ok || validator.IsValid())
 }
 
 func (c *conn) CheckNamedValue(value *driver.NamedValue) error {
@@ -162,24 +164,32 @@ func (c *conn) Begin() (driver.Tx, error) {
 
 // BeginTx starts a transaction, which holds one permit to its end.
 func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
-	call, err := c.guarded.enter(ctx, Operation{Kind: Begin, ReadOnly: options.ReadOnly})
-	if err != nil {
-		return nil, err
-	}
-	began := false
+	var begun driver.Tx
+	err := c.guarded.try(ctx, Operation{Kind: Begin, ReadOnly: options.ReadOnly}, c, func(call *call) error {
+		base, err := call.begin(c.base, options)
+		if err == nil {
+			c.tx = call
+			begun = &tx{conn: c, base: base, call: call}
+		}
+		return err
+	})
+	return begun, err
+}
+
+// begin starts a transaction whose end is the call's.
+func (c *call) begin(base driver.Conn, options driver.TxOptions) (driver.Tx, error) {
+	returned := false
 	defer func() {
-		if !began {
-			call.unlessEnded()
+		if !returned {
+			c.unlessEnded()
 		}
 	}()
-	base, err := begin(call.ctx, c.base, options)
+	begun, err := begin(c.ctx, base, options)
+	returned = true
 	if err != nil {
-		call.end(err)
-		return nil, err
+		c.end(err)
 	}
-	began = true
-	c.tx = call
-	return &tx{conn: c, base: base, call: call}, nil
+	return begun, err
 }
 
 func begin(ctx context.Context, base driver.Conn, options driver.TxOptions) (driver.Tx, error) {

@@ -45,14 +45,11 @@ func (b byName) Driver() driver.Driver                        { return b.base }
 // NewConnector guards what is done over the connections of base: see the
 // package's doc. It may be used by any number of goroutines, as base may.
 func NewConnector(base driver.Connector, guard *tidegate.Guard, options ...Options) driver.Connector {
-	g := &guarded{guard: guard}
+	var o Options
 	if len(options) > 0 {
-		g.options = options[0]
+		o = options[0]
 	}
-	if g.options.Classify == nil {
-		g.options.Classify = Classify
-	}
-	return &connector{g, base}
+	return &connector{&guarded{guard, o.withDefaults()}, base}
 }
 
 type connector struct {
@@ -62,7 +59,7 @@ type connector struct {
 
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	var opened driver.Conn
-	err := c.guarded.do(ctx, Operation{Kind: Connect}, func(ctx context.Context) (err error) {
+	err := c.guarded.do(ctx, Operation{Kind: Connect}, nil, func(ctx context.Context) (err error) {
 		opened, err = c.base.Connect(ctx)
 		return err
 	})

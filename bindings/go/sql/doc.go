@@ -24,9 +24,31 @@
 // A refusal is the tidegate.RefusedError that Guard.Enter gave, and comes out of
 // database/sql as it is. The context of each call ends at the permit's deadline.
 //
-// # Repeated calls
+// # Retries
 //
-// This package repeats nothing. database/sql itself repeats a call up to twice
-// when the driver says driver.ErrBadConn; each time asks the guard anew. A
-// refusal is not repeated.
+// Where the guard's rules have retries, calls are tried again as they say, each
+// attempt an entry of its own, paid from the guard's budget:
+//
+//   - what the guard itself refused and knows when to let in;
+//   - what may have reached the database, if [Idempotent] (or yours, in
+//     [Options]) says that it may be made twice: reads, and all that leaves
+//     nothing behind when it fails. Any other is made once.
+//
+// It waits with the connection in hand, and tries again over the same one. So a
+// connection that the driver says to have lost ends the attempts.
+//
+// Nothing within a transaction is tried again by itself: what came before it
+// may be gone. [InTx] tries the whole again. A transaction that a statement
+// began ("BEGIN") is not known to this package: begin it by BeginTx, or let
+// Options.Idempotent say no. Nor is a query tried again whose rows have been
+// handed out.
+//
+// # Retries of database/sql
+//
+// database/sql itself repeats a call up to twice, on another connection, when
+// the driver says driver.ErrBadConn, which by its contract means that nothing
+// was done. That stays so, each time asks the guard anew, and this package does
+// not repeat it as well. After an attempt that did reach the database,
+// ErrBadConn is not handed on, for database/sql would begin all attempts anew:
+// the call gives that attempt's error.
 package sql

@@ -14,6 +14,7 @@ import (
 type fake struct {
 	old  bool
 	errs map[string]error
+	next map[string][]error // what a statement, "connect", "begin", "commit" or "prepare …" gives first, in turn
 
 	log     []string // what was asked of it
 	failing error    // of connecting
@@ -21,8 +22,21 @@ type fake struct {
 	onWait  func()
 }
 
+// seen logs what was asked, and gives the error that is next for it.
+func (f *fake) seen(what string) error {
+	f.log = append(f.log, what)
+	coming := f.next[what]
+	if len(coming) == 0 {
+		return nil
+	}
+	f.next[what] = coming[1:]
+	return coming[0]
+}
+
 func (f *fake) Connect(context.Context) (driver.Conn, error) {
-	f.log = append(f.log, "connect")
+	if err := f.seen("connect"); err != nil {
+		return nil, err
+	}
 	if f.failing != nil {
 		return nil, f.failing
 	}
@@ -40,7 +54,9 @@ func (f *fake) Open(name string) (driver.Conn, error) { return f.Connect(context
 type fakeDriver struct{ *fake }
 
 func (f *fake) run(ctx context.Context, statement string) error {
-	f.log = append(f.log, statement)
+	if err := f.seen(statement); err != nil {
+		return err
+	}
 	switch statement {
 	case "panic":
 		panic("no")
@@ -60,8 +76,7 @@ type oldConn struct{ f *fake }
 
 func (c oldConn) Close() error { return nil }
 func (c oldConn) Begin() (driver.Tx, error) {
-	c.f.log = append(c.f.log, "begin")
-	return fakeTx{c.f}, nil
+	return fakeTx{c.f}, c.f.seen("begin")
 }
 func (c oldConn) Prepare(query string) (driver.Stmt, error) {
 	c.f.log = append(c.f.log, "prepare "+query)
@@ -80,8 +95,7 @@ func (c modernConn) QueryContext(ctx context.Context, query string, _ []driver.N
 }
 
 func (c modernConn) PrepareContext(_ context.Context, query string) (driver.Stmt, error) {
-	c.f.log = append(c.f.log, "prepare "+query)
-	return modernStmt{oldStmt{c.f, query}}, nil
+	return modernStmt{oldStmt{c.f, query}}, c.f.seen("prepare " + query)
 }
 
 func (c modernConn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
@@ -134,8 +148,14 @@ func (capitals) ConvertValue(v any) (driver.Value, error) {
 
 type fakeTx struct{ f *fake }
 
-func (t fakeTx) Commit() error   { t.f.log = append(t.f.log, "commit"); return t.f.ending }
-func (t fakeTx) Rollback() error { t.f.log = append(t.f.log, "rollback"); return t.f.ending }
+func (t fakeTx) Commit() error   { return t.end("commit") }
+func (t fakeTx) Rollback() error { return t.end("rollback") }
+func (t fakeTx) end(how string) error {
+	if err := t.f.seen(how); err != nil {
+		return err
+	}
+	return t.f.ending
+}
 
 // fakeRows are three, of which "rows broken" has an error for the second.
 type fakeRows struct {

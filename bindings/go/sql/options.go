@@ -38,6 +38,24 @@ type Options struct {
 	Call func(context.Context, Operation) []tidegate.CallOption
 	// Classify replaces Classify of this package. ctx is the caller's.
 	Classify tidegate.Classifier
+	// Idempotent replaces Idempotent of this package: it says which operations
+	// may be made twice, of which the first may have reached the database.
+	Idempotent func(Operation) bool
+	// Undone replaces Undone of this package.
+	Undone func(error) bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Classify == nil {
+		o.Classify = Classify
+	}
+	if o.Idempotent == nil {
+		o.Idempotent = Idempotent
+	}
+	if o.Undone == nil {
+		o.Undone = Undone
+	}
+	return o
 }
 
 // Classify is the classifier of this package, unless [Options] replace it. The

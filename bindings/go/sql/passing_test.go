@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -35,5 +36,26 @@ func TestDriverByNameIsGuarded(t *testing.T) {
 	}
 	if _, err := tgsql.Open(guard, "no such driver", ""); err == nil {
 		t.Fatal("opened a driver that is not there")
+	}
+}
+
+// So does this one.
+func TestNothingIsTriedAgainWithoutTheLibraryOrARule(t *testing.T) {
+	rt, err := tidegate.Open()
+	must(t, err)
+	defer rt.Close()
+	guard, err := rt.Guard("db")
+	must(t, err)
+	f := failing(read, state("40001"))
+	db := sql.OpenDB(tgsql.NewConnector(f, guard))
+	defer db.Close()
+	if err := queries(read)(t.Context(), db); err == nil || f.times(read) != 1 {
+		t.Fatal(err, f.log)
+	}
+	err = tgsql.InTx(t.Context(), guard, db, func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, read).Scan(new(int))
+	})
+	if err == nil || f.times(read) != 2 {
+		t.Fatal(err, f.log)
 	}
 }
