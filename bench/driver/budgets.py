@@ -1,15 +1,19 @@
 """The budgets of the design, each a ratio of figures from one run."""
 
+from measure import DISCIPLINES, KEYED
+
 RUST, C, GO = "tidegate-rust", "tidegate-c", "tidegate-go"
 # "No dearer" leaves this much to the noise between two medians.
 NOISE = 1.05
 
 
 class Budget:
-    """`ratio(ns)` gets a function (work, who, threads=None) -> ns, whose threads default to the column's."""
+    """`ratio(ns)` gets a function (work, who, threads=None) -> ns, whose threads default to the column's. Where there is a
+    limit `on_two` threads, the ratio has to be below it there too."""
 
-    def __init__(self, name, limit, ratio, across_threads=False):
-        self.name, self.limit, self.ratio, self.across_threads = name, limit, ratio, across_threads
+    def __init__(self, name, limit, ratio, across_threads=False, on_two=None):
+        self.name, self.limit, self.ratio = name, limit, ratio
+        self.across_threads, self.on_two = across_threads, on_two
 
 
 def over(work, who, other_work, other_who):
@@ -30,7 +34,7 @@ def shared(work, who):
     return lambda ns: ns(work, who, 2) / ns(f"{work}_apart", who, 2)
 
 
-BUDGETS = [
+GUARD = [
     Budget("guard, Rust / floor", 1.5, over("guard", RUST, "guard", "floor")),
     Budget("guard, Rust: a thread of two / one alone", 4, two_threads("guard", RUST), across_threads=True),
     Budget("guard, C / Rust", 1.2, over("guard", C, "guard", RUST)),
@@ -42,5 +46,31 @@ BUDGETS = [
     Budget("histogram / atomic add", 3, over("histogram", RUST, "atomic_add", "floor")),
     Budget("histogram: a thread of two / one alone", NOISE, two_threads("histogram", RUST), across_threads=True),
     Budget("histogram: two threads on one / on one each", NOISE, shared("histogram", RUST), across_threads=True),
+    Budget("guard with everything on / floor of a guard", 2, over("guard_everything", RUST, "guard", "floor")),
     Budget("policy on a guard / wasmtime's bare call", 2, policy_cost(RUST)),
 ]
+
+
+def of_floor(work):
+    return Budget(work, 2, over(work, RUST, work, "floor"))
+
+
+def drop_in(work, who, original):
+    return Budget(f"{work}, Go / {original}", NOISE, over(work, who, work, original), on_two=1)
+
+
+def of_governor(work):
+    bytes_of = f"{work}, bytes"
+    return [Budget(f"{work}, ns / governor's", 1, over(work, RUST, work, "governor")),
+            Budget(f"{work}, bytes a key / governor's", 1, over(bytes_of, RUST, bytes_of, "governor"))]
+
+
+DROP_INS = [
+    *(drop_in(work, GO, "golang.org/x/time/rate") for work in ("limiter_allow", "limiter_wait", "limiter_reserve")),
+    drop_in("breaker", "tidegate-gobreaker", "sony/gobreaker v2"),
+]
+# All but those that Go alone has.
+OF_FLOORS = [of_floor(work) for work in DISCIPLINES if work != "limiter_wait"]
+BY_KEY = [budget for work in KEYED for budget in of_governor(work)]
+# By what the ratios of each are of.
+SECTIONS = {"ratio": GUARD, "drop-in / original": DROP_INS, "discipline, Rust / its floor": OF_FLOORS, "limit by key / governor's": BY_KEY}

@@ -6,13 +6,21 @@ import sys
 import time
 from collections import defaultdict
 
-WORKS = ["between_work", "clock_pair", "atomic_add", "counter", "counter_apart", "histogram", "histogram_apart", "guard",
-         "token_bucket", "limiter_allow", "limiter_wait", "limiter_reserve", "breaker", "policy_call", "guard_policy"]
+GENERAL = ["between_work", "clock_pair", "atomic_add", "counter", "counter_apart", "histogram", "histogram_apart", "guard",
+           "guard_everything", "policy_call", "guard_policy"]
+DISCIPLINES = ["limiter_allow", "limiter_wait", "limiter_reserve", "pacing", "fixed_window", "sliding_counter",
+               "sliding_window", "warm_up", "token_bucket", "follow", "keyed", "breaker", "breaker_counted", "breaker_slow",
+               "breaker_count", "throttle", "concurrency", "aimd", "vegas", "gradient2", "shed", "system", "deadline",
+               "fault", "retry", "retry_decision", "retry_budget", "hedge"]
+# Keys of each.
+KEYED = {"keyed_1e3": 1_000, "keyed_1e6": 1_000_000, "keyed_1e7": 10_000_000}
+WORKS = [*GENERAL, *DISCIPLINES, *KEYED]
+# Those that are also measured with other work between the calls; for all it would take too long.
+WITH_WORK = {*GENERAL, "limiter_allow", "limiter_wait", "limiter_reserve", "token_bucket", "breaker"}
 THREADS = (1, 2)
 # A round goes through all measurements so often, and the fastest time of each counts: whatever else a machine or its host
 # does only ever takes time.
 SLICES = 5
-BETWEEN = (0, 1)
 
 
 class Failed(Exception):
@@ -50,13 +58,27 @@ def rounds(commands, count, milliseconds):
     for number in range(count):
         programs = [Program(language, command) for language, command in commands.items()]
         segment = segment or json.loads(programs[0].ask("segment"))
-        one_round(programs, samples, milliseconds, number, count)
+        one_round(programs, samples, milliseconds, f"round {number + 1} of {count}")
         for program in programs:
             program.end()
     return samples, segment
 
 
-def one_round(programs, samples, milliseconds, number, count):
+def keyed(program, works, count, milliseconds):
+    """The limits by key, all of one size in a process of its own: filling the larger ones takes seconds, so each is filled
+    once. Answers with samples as above, and the bytes a key, {work: {who: bytes}}."""
+    samples, sizes = defaultdict(list), {}
+    for work in works:
+        print(f"bench: filling limits with {KEYED[work]:,} keys", flush=True)
+        filled = Program("Rust", [program, "--keyed", str(KEYED[work])])
+        sizes[work] = json.loads(filled.ask("segment"))
+        for number in range(count):
+            one_round([filled], samples, milliseconds, f"{work}, round {number + 1} of {count}")
+        filled.end()
+    return samples, sizes
+
+
+def one_round(programs, samples, milliseconds, name):
     """Every measurement once, in slices: the same work by all, one after the other; every second slice backwards."""
     plan, fastest = in_order(programs), {}
     start = time.monotonic()
@@ -64,7 +86,7 @@ def one_round(programs, samples, milliseconds, number, count):
         for done, (program, index, *what) in enumerate(plan, slice_number * len(plan) + 1):
             answer = program.ask(f"run {index} {what[2]} {what[3]} {max(1, milliseconds // SLICES)}")
             fastest[tuple(what)] = min(float(answer), fastest.get(tuple(what), float("inf")))
-            progress(number, count, done, SLICES * len(plan), start)
+            progress(name, done, SLICES * len(plan), start)
         plan.reverse()
     for what, ns in fastest.items():
         samples[what].append(ns)
@@ -73,13 +95,13 @@ def one_round(programs, samples, milliseconds, number, count):
 def in_order(programs):
     cases = [(program, index, case["work"], case["who"]) for program in programs for index, case in enumerate(program.cases)]
     cases.sort(key=lambda case: WORKS.index(case[2]))
-    return [(*case, threads, between) for work in WORKS for threads in THREADS for between in BETWEEN
-            for case in cases if case[2] == work]
+    return [(*case, threads, between) for work in WORKS for threads in THREADS
+            for between in ((0, 1) if work in WITH_WORK else (0,)) for case in cases if case[2] == work]
 
 
-def progress(number, count, done, of, start):
+def progress(name, done, of, start):
     """A line that is written over on a terminal; elsewhere one line a round."""
-    line = f"bench: round {number + 1} of {count}: {done:3} of {of} measurements, {time.monotonic() - start:.1f} s"
+    line = f"bench: {name}: {done:4} of {of} measurements, {time.monotonic() - start:.1f} s"
     if sys.stdout.isatty():
         print("\r" + line, end="\n" if done == of else "", flush=True)
     elif done == of:

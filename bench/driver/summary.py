@@ -4,8 +4,9 @@ import json
 from statistics import median
 
 # What each program calls its between_work, by the last part of `who`.
-GO = {"tidegate-go", "tidegate-go shared", "composed-go", "golang.org/x/time/rate", "sony/gobreaker v2", "alibaba/sentinel-golang",
-      "failsafe-go", "prometheus client_golang", "go.opentelemetry.io/otel"}
+GO = {"tidegate-go", "tidegate-go shared", "tidegate-gobreaker", "composed-go", "golang.org/x/time/rate", "golang.org/x/sync",
+      "sony/gobreaker v2", "alibaba/sentinel-golang", "failsafe-go", "go-kratos/aegis", "uber-go/ratelimit", "cenkalti/backoff",
+      "prometheus client_golang", "go.opentelemetry.io/otel"}
 LANGUAGE = {"tidegate-c": "c", **{who: "go" for who in GO}}
 
 
@@ -14,7 +15,7 @@ def language(who):
     return LANGUAGE.get(who, "rust")
 
 
-def summarise(samples, machine, segment, rounds, milliseconds):
+def summarise(samples, machine, segment, keyed, rounds, milliseconds):
     """Medians. `results_with_work` is what the loop takes more because of the call: the work's own time, measured
     in the same program with the same number of threads, is taken off."""
     plain, with_work = [], []
@@ -31,6 +32,7 @@ def summarise(samples, machine, segment, rounds, milliseconds):
         "results_with_work": sorted(with_work, key=order),
         "between_work_ns": {name: median(samples["between_work", name, 1, 1]) for name in ("rust", "c", "go")},
         "segment": segment,
+        "keyed": keyed,
     }
 
 

@@ -15,7 +15,7 @@ func newLimiter() *rate.Limiter { return rate.NewLimiter(1e9, 1_000_000_000) }
 
 func rateAllow() benchCase {
 	limiter := newLimiter()
-	return benchCase{"token_bucket", "golang.org/x/time/rate", func() loop {
+	return benchCase{Work: "token_bucket", Who: "golang.org/x/time/rate", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if !limiter.Allow() {
@@ -39,7 +39,7 @@ func succeed() (int, error) { return 1, nil }
 // gobreakerExecute has the default settings (consecutive failures), closed.
 func gobreakerExecute() benchCase {
 	breaker := newGobreaker()
-	return benchCase{"breaker", "sony/gobreaker v2", func() loop {
+	return benchCase{Work: "breaker", Who: "sony/gobreaker v2", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if _, err := breaker.Execute(succeed); err != nil {
@@ -57,7 +57,7 @@ func gobreakerExecute() benchCase {
 // dropIn is the same of the package that stands in for gobreaker.
 func dropIn() benchCase {
 	cb := breaker.NewCircuitBreaker[int](breaker.Settings{Name: "payments.charge"})
-	return benchCase{"breaker", "tidegate-gobreaker", func() loop {
+	return benchCase{Work: "breaker", Who: "tidegate-gobreaker", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if _, err := cb.Execute(succeed); err != nil {
@@ -82,7 +82,7 @@ func composed() benchCase {
 		}
 		return breaker.Execute(succeed)
 	}
-	return benchCase{"guard", "composed-go", func() loop {
+	return benchCase{Work: "guard", Who: "composed-go", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if _, err := call(); err != nil {

@@ -44,7 +44,13 @@ func waitCase(who string, wait func() error) benchCase {
 }
 
 func yesCase(work, who string, call func() bool) benchCase {
-	return benchCase{work, who, func() loop {
+	return eachCase(work, who, func() func() bool { return call })
+}
+
+// eachCase has a call for each thread, with what it cannot share.
+func eachCase(work, who string, each func() func() bool) benchCase {
+	return benchCase{Work: work, Who: who, make: func() loop {
+		call := each()
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if !call() {
@@ -57,4 +63,10 @@ func yesCase(work, who string, call func() bool) benchCase {
 			return x
 		}
 	}}
+}
+
+// freely is for operations that have other goroutines work for them.
+func freely(c benchCase) benchCase {
+	c.free = true
+	return c
 }

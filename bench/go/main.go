@@ -45,6 +45,9 @@ func allCases(rules, policy string) ([]benchCase, error) {
 	cases = append(cases, failsafeCases()...)
 	cases = append(cases, prometheusCases()...)
 	cases = append(cases, limiterCases()...)
+	cases = append(cases, kratosCases()...)
+	cases = append(cases, backoffCases()...)
+	cases = append(cases, smallCases()...)
 	tidegates := func() ([]benchCase, error) { return tidegateCases(rules, policy) }
 	for _, more := range []func() ([]benchCase, error){tidegates, sentinelCases, otelCases} {
 		found, err := more()
@@ -73,7 +76,7 @@ func answer(cases []benchCase, line string) string {
 
 // betweenWork is the cost of the work between calls and of the loop itself, which the driver subtracts.
 func betweenWork() benchCase {
-	return benchCase{"between_work", "go", func() loop {
+	return benchCase{Work: "between_work", Who: "go", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				if steps > 0 {

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	chunk  = 64    // operations between two looks at the stop flag
-	warmUp = 2_000 // operations before the clock starts
+	chunk         = 64                   // operations between two looks at the stop flag
+	warmUp        = 2_000                // operations before the clock starts
+	longestWarmUp = 2 * time.Millisecond // what those may take
 )
 
 // betweenSteps is the length of the work between two calls: about 50 ns.
@@ -31,6 +32,9 @@ type benchCase struct {
 	Work string `json:"work"`
 	Who  string `json:"who"`
 	make func() loop
+	// free says that the operation has other goroutines work for it: on a bound thread each change of goroutine would be
+	// one of threads, which is not what a service sees.
+	free bool
 }
 
 type span struct {
@@ -57,16 +61,21 @@ func (c benchCase) run(p plan) float64 {
 	return nanosecondsEach(spans)
 }
 
-// work locks its goroutine to a thread and the thread to a core. The thread is never unlocked, so it
+// work locks its goroutine to a thread and the thread to a core, unless the case is free. The thread is never unlocked, so it
 // ends with the goroutine and its binding ends with it.
 func (c benchCase) work(index int, between bool, stop *atomic.Bool, ready *sync.WaitGroup, begin <-chan struct{}) span {
-	runtime.LockOSThread()
-	pinToCore(index)
+	if !c.free {
+		runtime.LockOSThread()
+		pinToCore(index)
+	}
 	run, steps, x := c.make(), 0, uint64(1)
 	if between {
 		steps = betweenSteps
 	}
-	x = run(warmUp, steps, x)
+	warm := time.Now()
+	for done := 0; done < warmUp && time.Since(warm) < longestWarmUp; done += chunk {
+		x = run(chunk, steps, x)
+	}
 	ready.Done()
 	<-begin
 	s := span{start: time.Now()}

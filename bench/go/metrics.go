@@ -26,7 +26,7 @@ func prometheusCases() []benchCase {
 }
 
 func prometheusCounter(counter prometheus.Counter) benchCase {
-	return benchCase{"counter", "prometheus client_golang", func() loop {
+	return benchCase{Work: "counter", Who: "prometheus client_golang", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				counter.Inc()
@@ -40,7 +40,7 @@ func prometheusCounter(counter prometheus.Counter) benchCase {
 }
 
 func prometheusHistogram(histogram prometheus.Observer) benchCase {
-	return benchCase{"histogram", "prometheus client_golang", func() loop {
+	return benchCase{Work: "histogram", Who: "prometheus client_golang", make: func() loop {
 		values := new(cycle)
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
@@ -79,7 +79,7 @@ func attributes() metric.MeasurementOption {
 }
 
 func otelCounter(counter metric.Int64Counter) benchCase {
-	return benchCase{"counter", "go.opentelemetry.io/otel", func() loop {
+	return benchCase{Work: "counter", Who: "go.opentelemetry.io/otel", make: func() loop {
 		ctx := context.Background()
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
@@ -94,7 +94,7 @@ func otelCounter(counter metric.Int64Counter) benchCase {
 }
 
 func otelHistogram(histogram metric.Float64Histogram) benchCase {
-	return benchCase{"histogram", "go.opentelemetry.io/otel", func() loop {
+	return benchCase{Work: "histogram", Who: "go.opentelemetry.io/otel", make: func() loop {
 		ctx, values := context.Background(), new(cycle)
 		return func(n, steps int, x uint64) uint64 {
 			for range n {

@@ -6,7 +6,9 @@ import (
 	"github.com/alibaba/sentinel-golang/core/circuitbreaker"
 	"github.com/alibaba/sentinel-golang/core/config"
 	"github.com/alibaba/sentinel-golang/core/flow"
+	"github.com/alibaba/sentinel-golang/core/hotspot"
 	"github.com/alibaba/sentinel-golang/core/isolation"
+	"github.com/alibaba/sentinel-golang/core/system"
 	"github.com/alibaba/sentinel-golang/logging"
 )
 
@@ -24,7 +26,8 @@ func (silent) WarnEnabled() bool           { return false }
 func (silent) Error(error, string, ...any) {}
 func (silent) ErrorEnabled() bool          { return false }
 
-// sentinelCases holds Entry and Exit with the three rules of the benchmark's guard, in sentinel's words.
+// sentinelCases holds Entry and Exit with the three rules of the benchmark's guard, in sentinel's words, and with one
+// rule for each discipline that it has. Its statistics stay on.
 func sentinelCases() ([]benchCase, error) {
 	if err := startSentinel(); err != nil {
 		return nil, err
@@ -32,7 +35,29 @@ func sentinelCases() ([]benchCase, error) {
 	if err := loadSentinelRules(); err != nil {
 		return nil, err
 	}
-	return []benchCase{{"guard", "alibaba/sentinel-golang", sentinelLoop}}, nil
+	cases := []benchCase{{Work: "guard", Who: "alibaba/sentinel-golang", make: sentinelLoop}}
+	for _, work := range []string{"pacing", "sliding_window", "warm_up", "breaker_slow"} {
+		cases = append(cases, sentinelCase(work, api.WithTrafficType(base.Outbound)))
+	}
+	cases = append(cases, sentinelCase("system", api.WithTrafficType(base.Inbound)))
+	return append(cases, eachCase("keyed", "alibaba/sentinel-golang", func() func() bool {
+		keys := newKeys()
+		return func() bool { return sentinelPass("keyed", api.WithArgs(keys.next())) }
+	})), nil
+}
+
+// sentinelCase enters the resource of the work's name.
+func sentinelCase(work string, option api.EntryOption) benchCase {
+	return yesCase(work, "alibaba/sentinel-golang", func() bool { return sentinelPass(work, option) })
+}
+
+func sentinelPass(resource string, option api.EntryOption) bool {
+	entry, blocked := api.Entry(resource, option)
+	if blocked != nil {
+		return false
+	}
+	entry.Exit()
+	return true
 }
 
 // startSentinel takes the default configuration, without what runs beside the calls: its metric log file and
@@ -46,9 +71,15 @@ func startSentinel() error {
 }
 
 func loadSentinelRules() error {
-	_, err := flow.LoadRules([]*flow.Rule{{
-		Resource: resource, TokenCalculateStrategy: flow.Direct, ControlBehavior: flow.Reject, Threshold: 1e9,
-	}})
+	_, err := flow.LoadRules([]*flow.Rule{
+		{Resource: resource, TokenCalculateStrategy: flow.Direct, ControlBehavior: flow.Reject, Threshold: 1e9},
+		{Resource: "pacing", TokenCalculateStrategy: flow.Direct, ControlBehavior: flow.Throttling, Threshold: 1e9, MaxQueueingTimeMs: 500},
+		{Resource: "sliding_window", TokenCalculateStrategy: flow.Direct, ControlBehavior: flow.Reject, Threshold: 1e9},
+		{
+			Resource: "warm_up", TokenCalculateStrategy: flow.WarmUp, ControlBehavior: flow.Reject, Threshold: 1e9,
+			WarmUpPeriodSec: 10, WarmUpColdFactor: 3,
+		},
+	})
 	if err != nil {
 		return err
 	}
@@ -58,9 +89,32 @@ func loadSentinelRules() error {
 	if err != nil {
 		return err
 	}
-	_, err = circuitbreaker.LoadRules([]*circuitbreaker.Rule{{
-		Resource: resource, Strategy: circuitbreaker.ErrorRatio, Threshold: 0.5, MinRequestAmount: 20,
-		StatIntervalMs: 10_000, StatSlidingWindowBucketCount: 10, RetryTimeoutMs: 5_000,
+	_, err = circuitbreaker.LoadRules([]*circuitbreaker.Rule{
+		{
+			Resource: resource, Strategy: circuitbreaker.ErrorRatio, Threshold: 0.5, MinRequestAmount: 20,
+			StatIntervalMs: 10_000, StatSlidingWindowBucketCount: 10, RetryTimeoutMs: 5_000,
+		},
+		{
+			Resource: "breaker_slow", Strategy: circuitbreaker.SlowRequestRatio, Threshold: 0.5, MinRequestAmount: 20,
+			StatIntervalMs: 10_000, StatSlidingWindowBucketCount: 10, RetryTimeoutMs: 5_000, MaxAllowedRtMs: 100,
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return loadSentinelSystemRules()
+}
+
+// loadSentinelSystemRules has one rule for the CPU, of which sentinel knows nothing here as it collects no figures, and one for
+// each key of a resource.
+func loadSentinelSystemRules() error {
+	_, err := system.LoadRules([]*system.Rule{{MetricType: system.CpuUsage, TriggerCount: 0.9, Strategy: system.BBR}})
+	if err != nil {
+		return err
+	}
+	_, err = hotspot.LoadRules([]*hotspot.Rule{{
+		Resource: "keyed", MetricType: hotspot.QPS, ControlBehavior: hotspot.Reject, Threshold: 1e9, DurationInSec: 1,
+		ParamsMaxCapacity: 10_000,
 	}})
 	return err
 }

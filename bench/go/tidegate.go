@@ -25,8 +25,14 @@ func tidegateCases(rules, policy string) ([]benchCase, error) {
 		}
 		cases = append(cases, tidegateGuard(g.work, guard))
 	}
-	instruments, err := tidegateInstruments(rt)
-	return append(cases, instruments...), err
+	for _, more := range []func(*tidegate.Runtime) ([]benchCase, error){tidegateInstruments, disciplineCases} {
+		found, err := more(rt)
+		if err != nil {
+			return nil, err
+		}
+		cases = append(cases, found...)
+	}
+	return cases, nil
 }
 
 func openTidegate(rulesPath, policyPath string) (*tidegate.Runtime, error) {
@@ -38,7 +44,7 @@ func openTidegate(rulesPath, policyPath string) (*tidegate.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt, err := tidegate.Open(tidegate.WithFailClosed())
+	rt, err := tidegate.Open(tidegate.WithFailClosed(), tidegate.WithoutSystemSampling())
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +55,7 @@ func openTidegate(rulesPath, policyPath string) (*tidegate.Runtime, error) {
 }
 
 func tidegateGuard(work string, guard *tidegate.Guard) benchCase {
-	return benchCase{work, "tidegate-go", func() loop {
+	return benchCase{Work: work, Who: "tidegate-go", make: func() loop {
 		ctx := context.Background()
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
@@ -84,7 +90,7 @@ func tidegateInstruments(rt *tidegate.Runtime) ([]benchCase, error) {
 }
 
 func tidegateCounter(counter *tidegate.Counter) benchCase {
-	return benchCase{"counter", "tidegate-go", func() loop {
+	return benchCase{Work: "counter", Who: "tidegate-go", make: func() loop {
 		return func(n, steps int, x uint64) uint64 {
 			for range n {
 				counter.Add(1)
@@ -98,7 +104,7 @@ func tidegateCounter(counter *tidegate.Counter) benchCase {
 }
 
 func tidegateHistogram(histogram *tidegate.Histogram) benchCase {
-	return benchCase{"histogram", "tidegate-go", func() loop {
+	return benchCase{Work: "histogram", Who: "tidegate-go", make: func() loop {
 		values := new(cycle)
 		return func(n, steps int, x uint64) uint64 {
 			for range n {

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::measure::Case;
+use crate::needs;
 
-/// `clock_pair`, `atomic_add` and the floor of a guard, who `floor`; and the cost of the work between
+/// `clock_pair`, `atomic_add` and the floors of a guard and of each discipline, who `floor`; and the cost of the work between
 /// calls and of the empty loop, which the driver subtracts.
 pub fn cases() -> Vec<Case> {
     let clock = Clock::calibrate();
-    vec![
+    let mut cases = vec![
         Case::new("between_work", "rust", |_| || ()),
         Case::new("clock_pair", "floor", move |_| {
             move || {
@@ -23,7 +24,9 @@ pub fn cases() -> Vec<Case> {
         }),
         atomic_add(),
         guard(clock),
-    ]
+    ];
+    cases.extend(needs::cases(clock));
+    cases
 }
 
 /// One atomic add to a line that no other thread touches: each thread has its own.
@@ -61,7 +64,7 @@ fn guard(clock: Clock) -> Case {
 /// The time-stamp counter in nanoseconds, by one multiplication and one shift. It stands for the
 /// cheapest clock there is; nothing corrects its drift.
 #[derive(Clone, Copy)]
-struct Clock {
+pub struct Clock {
     base: u64,
     scale: u64,
 }
@@ -78,8 +81,9 @@ impl Clock {
         Self { base, scale }
     }
 
+    /// Nanoseconds since it was calibrated.
     #[inline]
-    fn now(&self) -> u64 {
+    pub fn now(&self) -> u64 {
         (ticks() - self.base).wrapping_mul(self.scale) >> SHIFT
     }
 }

@@ -5,34 +5,45 @@
 //! - `run CASE THREADS BETWEEN MILLISECONDS`: one line with the nanoseconds an operation;
 //! - `segment`: one JSON line with the segment's bytes per guard and per series.
 //!
-//! Its arguments are the file of the rules, and that of the policy. `tidegate-bench --write-guest FILE` writes
+//! Its arguments are the file of the rules, and that of the policy. `tidegate-bench --keyed KEYS` has the limits by key alone, filled
+//! with so many, and answers `segment` with the bytes that a key takes of each. `tidegate-bench --write-guest FILE` writes
 //! that policy, and ends.
 
+mod alone;
 mod composed;
+mod counting;
+mod decisions;
 mod floor;
+mod keyed;
 mod measure;
+mod needs;
 mod peers;
 mod pin;
 mod policy;
 mod segment;
+mod stages;
 mod tidegate;
 mod values;
 
 use std::io::{self, BufRead, Write};
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use measure::{Case, Plan};
+use serde_json::Value;
 use tidegate::Tidegate;
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    end_on_panic();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.as_slice() {
         [flag, path] if flag == "--write-guest" => policy::write_guest(path),
-        [rules, policy] => serve(rules, policy),
-        _ => Err("usage: tidegate-bench RULES.json POLICY.wasm | --write-guest FILE".into()),
+        [flag, keys] if flag == "--keyed" => serve_keyed(keys),
+        [rules, policy] => serve_all(rules, policy),
+        _ => Err("usage: tidegate-bench RULES.json POLICY.wasm | --keyed KEYS | --write-guest FILE".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,42 +54,58 @@ fn main() -> ExitCode {
     }
 }
 
+/// A thread that panics would leave the others waiting for it.
+fn end_on_panic() {
+    panic::set_hook(Box::new(|why| {
+        eprintln!("tidegate-bench: {why}");
+        process::exit(1);
+    }));
+}
+
 fn cases(tidegate: &Tidegate) -> Result<Vec<Case>, Failure> {
     let mut cases = floor::cases();
     cases.extend(tidegate.cases()?);
     cases.push(policy::bare_call()?);
     cases.extend(peers::cases());
+    cases.extend(decisions::cases());
     cases.push(composed::guard());
     Ok(cases)
 }
 
-fn serve(rules: &str, policy: &str) -> Result<(), Failure> {
+fn serve_all(rules: &str, policy: &str) -> Result<(), Failure> {
     let tidegate = Tidegate::open(rules, policy)?;
-    let cases = cases(&tidegate)?;
+    serve(&cases(&tidegate)?, &segment::segment_bytes)
+}
+
+fn serve_keyed(keys: &str) -> Result<(), Failure> {
+    let stand = keyed::stand(keys.parse()?)?;
+    serve(&stand.cases, &|| Ok(stand.bytes.clone()))
+}
+
+/// Answers each line of the standard input.
+fn serve(cases: &[Case], bytes: &dyn Fn() -> Result<Value, Failure>) -> Result<(), Failure> {
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let answer = answer(&cases, &line.split(' ').collect::<Vec<_>>())?;
+        let answer = match line.as_str() {
+            "segment" => bytes()?.to_string(),
+            "list" => list(cases),
+            run => measured(cases, &run.split(' ').collect::<Vec<_>>())?,
+        };
         println!("{answer}");
         io::stdout().flush()?;
     }
     Ok(())
 }
 
-fn answer(cases: &[Case], words: &[&str]) -> Result<String, Failure> {
-    match words {
-        ["segment"] => Ok(segment::segment_bytes()?.to_string()),
-        ["list"] => Ok(list(cases)),
-        ["run", case, threads, between, ms] => {
-            let case = cases.get(case.parse::<usize>()?).ok_or("no such case")?;
-            let plan =
-                Plan { threads: threads.parse()?, between: *between == "1", time: Duration::from_millis(ms.parse()?) };
-            Ok(format!("{:.4}", case.run(plan)))
-        }
-        _ => Err(format!("not understood: {words:?}").into()),
-    }
+fn measured(cases: &[Case], words: &[&str]) -> Result<String, Failure> {
+    let ["run", case, threads, between, ms] = words else { return Err(format!("not understood: {words:?}").into()) };
+    let case = cases.get(case.parse::<usize>()?).ok_or("no such case")?;
+    let time = Duration::from_millis(ms.parse()?);
+    let plan = Plan { threads: threads.parse()?, between: *between == "1", time };
+    Ok(format!("{:.4}", case.run(plan)))
 }
 
 fn list(cases: &[Case]) -> String {
     let entry = |case: &Case| serde_json::json!({"work": case.work, "who": case.who});
-    serde_json::Value::from_iter(cases.iter().map(entry)).to_string()
+    Value::from_iter(cases.iter().map(entry)).to_string()
 }

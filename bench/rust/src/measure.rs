@@ -47,6 +47,16 @@ impl Case {
         Self { work, who, run }
     }
 
+    /// The same case, with something done before each measurement.
+    pub fn after(self, prepare: impl Fn() + 'static) -> Self {
+        let Self { work, who, run } = self;
+        let run = Box::new(move |plan| {
+            prepare();
+            run(plan)
+        });
+        Self { work, who, run }
+    }
+
     /// Nanoseconds an operation: wall time × threads / operations.
     pub fn run(&self, plan: Plan) -> f64 {
         (self.run)(plan)

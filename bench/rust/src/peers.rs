@@ -18,7 +18,8 @@ use crate::values::Cycle;
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    let mut cases = vec![governor(), failsafe()];
+    let mut cases =
+        vec![governor("token_bucket"), governor("limiter_allow"), failsafe("breaker"), failsafe("breaker_counted")];
     cases.extend(prometheus());
     cases.extend(opentelemetry());
     cases
@@ -31,9 +32,9 @@ pub fn unreached_limit() -> DefaultDirectRateLimiter {
 }
 
 /// The direct limiter with its default clock (quanta).
-fn governor() -> Case {
+fn governor(work: &'static str) -> Case {
     let limiter = Arc::new(unreached_limit());
-    Case::new("token_bucket", "governor", move |_| {
+    Case::new(work, "governor", move |_| {
         let limiter = Arc::clone(&limiter);
         move || {
             black_box(limiter.check().is_ok());
@@ -42,9 +43,9 @@ fn governor() -> Case {
 }
 
 /// The breaker with its default policy (a success rate over a window, or consecutive failures), closed.
-fn failsafe() -> Case {
+fn failsafe(work: &'static str) -> Case {
     let breaker = failsafe::Config::new().build();
-    Case::new("breaker", "failsafe", move |_| {
+    Case::new(work, "failsafe", move |_| {
         let breaker = breaker.clone();
         move || {
             black_box(breaker.call(|| Ok::<u32, ()>(black_box(1))).is_ok());

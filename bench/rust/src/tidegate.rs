@@ -2,37 +2,37 @@
 
 use std::hint::black_box;
 
-use tidegate_core::guard::handle::Guard;
 use tidegate_core::metrics::instrument::Description;
-use tidegate_core::{Call, Options, Outcome, Permit, Runtime};
+use tidegate_core::{Call, Options, Runtime};
 use tidegate_wasm_host::Host;
 
-use crate::Failure;
 use crate::measure::Case;
 use crate::peers::LABELS;
+use crate::stages::{self, guarded};
 use crate::values::Cycle;
+use crate::{Failure, alone};
 
 /// A runtime with the rules and the policy of the benchmark.
 pub struct Tidegate {
-    runtime: Runtime,
+    runtime: &'static Runtime,
 }
 
 impl Tidegate {
-    /// Opens it; `rules` and `policy` are paths.
+    /// Opens it, for good; `rules` and `policy` are paths.
     pub fn open(rules: &str, policy: &str) -> Result<Self, Failure> {
-        let runtime = Runtime::open(&Options::default())?;
+        let runtime = Runtime::open(&Options { faults: true, ..Options::default() })?;
         let host = Host::new();
         host.load("bench", &std::fs::read(policy)?, &Default::default())?;
         runtime.set_policy_host(host);
         runtime.apply_rules(&std::fs::read(rules)?)?;
-        Ok(Self { runtime })
+        Ok(Self { runtime: Box::leak(Box::new(runtime)) })
     }
 
-    /// The guards of `bench/rules.json`, a counter and a histogram. The token bucket and the breaker are guards
+    /// The guards of `bench/rules.json`, what stands without a guard, a counter and a histogram. The token bucket and the breaker are guards
     /// with that one stage: what a user of the product can have.
     pub fn cases(&self) -> Result<Vec<Case>, Failure> {
-        let guard = |work, name| Ok::<_, Failure>(guarded(work, self.runtime.guard(name)?));
-        Ok(vec![
+        let guard = |work, name| Ok::<_, Failure>(guarded(work, self.runtime.guard(name)?, Call::default()));
+        let mut cases = vec![
             guard("guard", "bench.guard")?,
             guard("guard_policy", "bench.policy")?,
             guard("token_bucket", "bench.rate")?,
@@ -41,7 +41,10 @@ impl Tidegate {
             self.counter("counter_apart", ["bench_calls_0", "bench_calls_1"])?,
             self.histogram("histogram", ["bench_seconds"; 2])?,
             self.histogram("histogram_apart", ["bench_seconds_0", "bench_seconds_1"])?,
-        ])
+        ];
+        cases.extend(alone::cases(self.runtime)?);
+        cases.extend(stages::cases(self.runtime)?);
+        Ok(cases)
     }
 
     /// `names`: which counter each thread adds to. Those that are apart show what sharing one costs.
@@ -65,20 +68,6 @@ impl Tidegate {
             }
         }))
     }
-}
-
-/// Enters and exits; a refusal would be an error of the benchmark, and ends it.
-fn guarded(work: &'static str, guard: &'static Guard) -> Case {
-    Case::new(work, "tidegate-rust", move |_| {
-        let call = Call::default();
-        move || {
-            let mut permit = Permit::default();
-            if let Err(why) = guard.enter(black_box(&call), &mut permit) {
-                panic!("the guard of {work} did not let a call pass: {why:?}");
-            }
-            black_box(permit.exit(Outcome::Success)).ok();
-        }
-    })
 }
 
 /// With the labels that the peers' series have.
