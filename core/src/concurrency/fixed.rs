@@ -171,11 +171,12 @@ pub struct Taken {
     pub expired: u64,
 }
 
-/// Takes one permit of at most `limit` in a word of this epoch that holds none of the epoch before; as it mostly is.
+/// Takes one permit of at most `limit` in a word of this epoch that holds none of the epoch before; as it mostly is. Tells how many
+/// are in flight with it; None: nothing was taken.
 #[inline(always)]
-pub fn take_alone<W: Word>(word: &W, limit: u64, epoch: u64) -> bool {
+pub fn take_alone<W: Word>(word: &W, limit: u64, epoch: u64) -> Option<u64> {
     let common = |seen| if new_alone(seen, epoch) < limit { Some(seen + 1) } else { None };
-    update_if(word, common).is_some()
+    update_if(word, common).map(|seen| new_alone(seen, epoch) + 1)
 }
 
 /// Takes one permit of at most `limit`, which is at most [`MAX_LIMIT`]; Err tells how many are in flight.
@@ -280,8 +281,8 @@ mod tests {
                 prop_assert_eq!(marked - 1, Held::minus_one_across(word, taken, taken));
             }
             let (common, any) = (AtomicU64::new(word), AtomicU64::new(word));
-            if take_alone(&common, 5, taken) {
-                prop_assert!(take(&any, 5, taken).is_ok());
+            if let Some(inflight) = take_alone(&common, 5, taken) {
+                prop_assert_eq!(take(&any, 5, taken), Ok(Taken { epoch: taken, inflight, expired: 0 }));
             }
             if give_back_alone(&common, taken) {
                 prop_assert_eq!(give_back(&any, taken), Some(taken));

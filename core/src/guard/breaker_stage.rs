@@ -2,7 +2,7 @@
 
 use super::cell::{RUN, SECOND, WINDOW};
 use super::enter::shadowed;
-use super::extra::{Further, RUNNING, RUNNING_SEEN, SlowCalls};
+use super::extra::{Further, RUNNING, RUNNING_SEEN, SlowCalls, Stages};
 use super::handle::Guard;
 use super::known::Facts;
 use super::permit::{JUDGED, Marks, PROBE, Permit};
@@ -26,7 +26,8 @@ impl Guard {
     pub(super) fn ask_breaker(&'static self, facts: &Facts, run: Run<'_>, now: u64) -> Result<(Marks, u64), Ended> {
         let word = &self.cell().hot.breaker;
         let seen = word.load(Acquire);
-        let changed = facts.further().is_some_and(|further| self.finds_many_running(facts, &further, seen, now));
+        let changed = facts.stages().has(Stages::SLOW)
+            && facts.further().is_some_and(|further| self.finds_many_running(facts, &further, seen, now));
         if state::is_closed(seen) && !changed {
             return Ok((facts.marks(), seen));
         }

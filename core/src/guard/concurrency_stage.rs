@@ -10,8 +10,9 @@ use std::sync::atomic::Ordering::*;
 impl Guard {
     /// Takes a place in flight, if there is one; Err tells how many are in flight.
     pub(super) fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Result<fixed::Taken, u64> {
-        let seen = mark_pending(run);
-        let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch);
+        let (seen, word) = (mark_pending(run), &self.cell().hot.concurrency);
+        let alone = fixed::take_alone(word, limit, epoch).map(|inflight| fixed::Taken { epoch, inflight, expired: 0 });
+        let taken = alone.map_or_else(|| fixed::take(word, limit, epoch), Ok);
         match taken {
             Ok(taken) => {
                 settle(run, seen, |word| Held::plus_one(word, taken.epoch));
@@ -63,6 +64,13 @@ pub(super) fn give_place_back_alone<'a>(guard: &Guard, run: impl Count<'a>, epoc
 
 /// Gives a place in flight back; false when `max_hold` had done so.
 pub(super) fn give_place_back(guard: &Guard, run: Run<'_>, epoch: u64) -> bool {
+    // In a shared lane the word may be another one by then.
+    let is_simple = !run.is_shared() && give_place_back_alone(guard, run, epoch);
+    is_simple || give_place_back_across(guard, run, epoch)
+}
+
+#[cold]
+fn give_place_back_across(guard: &Guard, run: Run<'_>, epoch: u64) -> bool {
     let seen = mark_pending(run);
     let given = fixed::give_back(&guard.cell().hot.concurrency, epoch);
     match given {

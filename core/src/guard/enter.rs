@@ -6,10 +6,11 @@
 
 use super::cell::{HELD, RUN, SHADOWED};
 use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
+use super::extra::Stages;
 use super::handle::Guard;
 use super::known::Facts;
 use super::permit::{DELAYED, FOLLOWED, Permit, THROTTLED};
-use super::taken::Taken;
+use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self};
@@ -78,7 +79,7 @@ impl Guard {
             return stop(Part::Nothing);
         }
         let seen = mark_pending(run);
-        if !fixed::take_alone(&hot.concurrency, facts.limit(), epoch) {
+        if fixed::take_alone(&hot.concurrency, facts.limit(), epoch).is_none() {
             return stop(Part::Mark);
         }
         settle(run, seen, |word| word + 1);
@@ -168,9 +169,9 @@ impl Guard {
     ) -> Result<(), NotEntered> {
         let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
         match taken.ask_stages(call) {
-            Ok(()) if taken.takes_at_once() => taken.end(call, permit),
+            Ok(()) if taken.takes_at_once() => taken.end(&Tokens::ONE, call, permit),
             Ok(()) => taken.take_tokens(call, permit),
-            Err(ended) => taken.turn_away(ended, call, permit),
+            Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
         }
     }
 
@@ -188,19 +189,22 @@ impl Taken<'_> {
     #[inline(always)]
     fn ask_stages(&mut self, call: &Call<'_>) -> Result<(), Ended> {
         let Taken { guard, facts, run, now, .. } = *self;
-        let (flags, further) = (facts.flags(), facts.further());
+        let (flags, stages) = (facts.flags(), facts.stages());
+        let further = |stage| if stages.has(stage) { facts.further() } else { None };
         self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
-        if let Some(further) = &further {
-            guard.ask_time(further, run, now, self.deadline_ns)?;
-            self.delayed = guard.ask_faults(further, run, call, now, self.deadline_ns)?;
+        if let Some(further) = further(Stages::TIME) {
+            guard.ask_time(&further, run, now, self.deadline_ns)?;
+        }
+        if let Some(further) = further(Stages::FAULTS) {
+            self.delayed = guard.ask_faults(&further, run, call, now, self.deadline_ns)?;
         }
         if flags.has_breaker() {
             (self.marks, self.breaker) = guard.ask_breaker(facts, run, now)?;
         }
-        if let Some(further) = &further
+        if let Some(further) = further(Stages::THROTTLE)
             && further.ask_throttle(run, now)?
         {
-            (self.throttled, self.marks) = (true, self.marks.with(THROTTLED));
+            self.marks = self.marks.with(THROTTLED);
         }
         if flags.has_policy() {
             self.ask_policy(call)?;
@@ -209,9 +213,9 @@ impl Taken<'_> {
             self.go.wait_ns = self.go.wait_ns.saturating_add(self.delayed.wait_ns);
             self.marks = self.marks.with(FOLLOWED | DELAYED);
         }
-        let place = match &further {
-            Some(further) if further.places_follow_load() => guard.take_place_by_load(facts, further, run, call, now),
-            _ => guard.take_place_by_number(facts, run, now),
+        let place = match further(Stages::LOAD) {
+            Some(further) => guard.take_place_by_load(facts, &further, run, call, now),
+            None => guard.take_place_by_number(facts, run, now),
         };
         self.place = Some(place.map_err(Ended::by)?.epoch);
         Ok(())

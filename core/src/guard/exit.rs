@@ -2,7 +2,7 @@
 
 use super::cell::{CALLS, LATENCY, MAX_RATES, MISUSED, RUN};
 use super::concurrency_stage::{give_place_back, give_place_back_alone};
-use super::extra::Further;
+use super::extra::{Further, Stages};
 use super::handle::Guard;
 use super::known::{Facts, Known};
 use super::permit::{DELAYED, FOLLOWED, JUDGED, MORE, PROBE, Permit, PermitState, THROTTLED};
@@ -202,7 +202,7 @@ impl Guard {
         if permit.running != 0 {
             self.end_running(current(self.shared), permit);
         }
-        match facts.further() {
+        match facts.further().filter(|_| facts.stages() != Stages::NONE) {
             Some(further) => self.count_whole_end(facts, &further, run, permit, now, started, outcome),
             None => self.count_end(facts, run, permit, now, started, outcome),
         }
@@ -244,9 +244,14 @@ impl Guard {
     ) {
         let duration = now.saturating_sub(started);
         if judges(facts, permit, outcome) {
-            self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now);
+            match facts.stages().has(Stages::SLOW.and(Stages::LAST_CALLS)) {
+                true => self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now),
+                false => self.tell_breaker(facts, run, permit.breaker, outcome, now),
+            }
         }
-        self.learn_load(further, outcome, duration, now);
+        if facts.stages().has(Stages::LOAD) {
+            self.learn_load(further, outcome, duration, now);
+        }
         if permit.marks.has(THROTTLED) {
             further.tell_throttle(outcome, permit.start_ns);
         }

@@ -2,7 +2,7 @@
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
 use super::cell::{MAX_RATES, SECOND};
-use super::numbers::{ExtraBlock, LiveLimit, MAX_FAULTS, SystemNumbers};
+use super::numbers::{ExtraBlock, LAST_CALLS, LiveLimit, MAX_FAULTS, SystemNumbers, mode};
 use crate::breaker::running::{self, Slow};
 use crate::concurrency::{adaptive, sample};
 use crate::rules::Mode;
@@ -106,6 +106,55 @@ pub struct Further<'a> {
     pub second: Option<Run<'a>>,
 }
 
+/// Which of the further disciplines take part in a call, a bit each: so that one look tells those that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stages(u32);
+
+impl Stages {
+    /// None of them.
+    pub const NONE: Stages = Stages(0);
+    /// The time left has to be enough.
+    pub const TIME: Stages = Stages(1);
+    /// Faults on purpose, where the runtime allows them.
+    pub const FAULTS: Stages = Stages(1 << 1);
+    /// The throttle.
+    pub const THROTTLE: Stages = Stages(1 << 2);
+    /// A concurrency limit that adapts, or sheds by criticality; or the protection of the process.
+    pub const LOAD: Stages = Stages(1 << 3);
+    /// The breaker looks at slow calls.
+    pub const SLOW: Stages = Stages(1 << 4);
+    /// The breaker's window is the last so many calls.
+    pub const LAST_CALLS: Stages = Stages(1 << 5);
+    /// A rate limit follows another guard.
+    pub const FOLLOW: Stages = Stages(1 << 6);
+
+    /// Those that the numbers bring.
+    pub fn of(numbers: &ExtraBlock, allows_faults: bool) -> Stages {
+        let limit = LiveLimit::of(numbers.limit()).exists();
+        let bits = [
+            (Stages::TIME, mode(numbers.deadline()[2]) != Mode::Off),
+            (Stages::FAULTS, allows_faults && (0..MAX_FAULTS).any(|number| numbers.fault(number).is_some())),
+            (Stages::THROTTLE, mode(numbers.throttle()[4]) != Mode::Off),
+            (Stages::LOAD, limit || SystemNumbers::of(numbers.system()).is_some()),
+            (Stages::SLOW, numbers.slow()[0] != 0),
+            (Stages::LAST_CALLS, numbers.table(LAST_CALLS)[1] != 0),
+            (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
+        ];
+        bits.into_iter().filter(|&(_, is_there)| is_there).fold(Stages::NONE, |all, (one, _)| all.and(one))
+    }
+
+    /// These and others.
+    pub const fn and(self, others: Stages) -> Stages {
+        Stages(self.0 | others.0)
+    }
+
+    /// Whether any of others is among them.
+    #[inline(always)]
+    pub fn has(self, others: Stages) -> bool {
+        self.0 & others.0 != 0
+    }
+}
+
 /// Which calls a breaker takes for slow.
 pub struct SlowCalls {
     /// Longer than so many ns.
@@ -121,12 +170,6 @@ impl Further<'_> {
     pub fn slow(&self) -> Option<SlowCalls> {
         let [ratio, over_ns, reciprocal, turn] = self.numbers.slow();
         (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::of([reciprocal, turn]) })
-    }
-
-    /// Whether a place in flight depends on more than a number of the rules.
-    #[inline(always)]
-    pub fn places_follow_load(&self) -> bool {
-        self.limit().is_some() || self.system().is_some()
     }
 
     /// The concurrency limit, where it adapts or sheds by criticality.

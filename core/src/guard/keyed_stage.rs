@@ -6,7 +6,7 @@ use super::extra::OVERFLOWED;
 use super::follow;
 use super::handle::Guard;
 use super::keyed_limit::KeyedLimit;
-use super::taken::Taken;
+use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, Stage};
 use crate::error::{Error, ErrorKind, Result};
@@ -78,9 +78,9 @@ impl Taken<'_> {
 
     /// Gives back what the call took of buckets of its keys.
     #[cold]
-    pub(super) fn give_keys_back(&self, call: &Call<'_>) {
-        let passed = self.numbers().rate_count().min(self.rates);
-        for (index, (&mark, &cost)) in self.waits.iter().zip(&self.costs).enumerate().take(passed) {
+    pub(super) fn give_keys_back(&self, tokens: &Tokens, call: &Call<'_>) {
+        let passed = self.numbers().rate_count().min(tokens.limits);
+        for (index, (&mark, &cost)) in tokens.waits.iter().zip(&tokens.costs).enumerate().take(passed) {
             let Some(taken) = taken_of(mark).filter(|_| self.numbers().rate(index).is_keyed()) else { continue };
             let Some(limit) = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index) else { continue };
             if let Some(table) = limit.table(&self.guard.view) {

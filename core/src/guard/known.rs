@@ -4,7 +4,7 @@
 //! retired count the segment's `changes` up, and every call looks at that one word.
 
 use super::cell::{LATENCY, RUN};
-use super::extra::Further;
+use super::extra::{Further, Stages};
 use super::handle::Guard;
 use super::numbers::{Block, Flags, NO_RULES};
 use super::permit::{self, JUDGED, MORE, Marks};
@@ -52,6 +52,8 @@ pub(super) struct Facts {
     window: Cell<u64>,
     /// What else the guard has.
     further: Cell<Option<Further<'static>>>,
+    /// And what of it takes part in a call.
+    stages: Cell<Stages>,
     /// Where its window was counted in last.
     pub(super) bucket: LastBucket,
     /// Where its durations are counted.
@@ -132,6 +134,7 @@ impl Facts {
             rate: Cell::new(One::NEVER),
             window: Cell::new(0),
             further: Cell::new(None),
+            stages: Cell::new(Stages::NONE),
             bucket: LastBucket::first(),
             latency: Remembered::nothing(),
         }
@@ -155,16 +158,19 @@ impl Facts {
         let enforced = flags.concurrency() == Mode::Enforce;
         self.limit.set(if enforced { numbers.limit() } else { u64::MAX }.min(MAX_LIMIT.into()));
         self.epoch.set(if numbers.hold().passes() { TIMED } else { guard.epoch(numbers, 0) });
-        self.elaborate.set(u64::from(!numbers.are_plain() || numbers.hold().passes()));
+        let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
+        let stages = further.map_or(Stages::NONE, |further| Stages::of(further.numbers, guard.shared.allows_faults()));
+        self.further.set(further);
+        self.stages.set(stages);
+        let elaborate = !numbers.are_plain() || stages != Stages::NONE || numbers.hold().passes();
+        self.elaborate.set(elaborate.into());
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
         let mark = |has, mark| if has { mark } else { 0 };
-        let marks = mark(flags.has_breaker(), JUDGED) | mark(numbers.extra() != 0, MORE);
+        let marks = mark(flags.has_breaker(), JUDGED) | mark(stages != Stages::NONE, MORE);
         self.marks.set(Marks::of(guard.known_at).with(marks));
 
         self.window.set(numbers.window());
-        let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
-        self.further.set(further);
         let follows = further.is_some_and(|further| further.numbers.follow_of(0)[1] != 0);
         self.rate.set(numbers.rate(0).one().filter(|_| !follows).unwrap_or(One::NEVER));
     }
@@ -253,6 +259,12 @@ impl Facts {
     #[inline(always)]
     pub(super) fn further(&self) -> Option<Further<'static>> {
         self.further.get()
+    }
+
+    /// What of it takes part in a call.
+    #[inline(always)]
+    pub(super) fn stages(&self) -> Stages {
+        self.stages.get()
     }
 
     /// The reciprocal of the breaker's window.

@@ -108,9 +108,6 @@ impl Guard {
     /// Counts how a call ended that gave its place back, and turns the windows that are over.
     pub(super) fn learn_load(&self, further: &Further<'_>, outcome: Outcome, duration_ns: u64, now: u64) {
         let (limit, system) = (further.limit(), further.system());
-        if limit.is_none() && system.is_none() {
-            return;
-        }
         let inflight = Held::of(self.cell().hot.concurrency.load(Relaxed)).inflight() + 1;
         let sample = Sample { outcome, duration_ns, inflight };
         if let Some(limit) = limit {

@@ -6,7 +6,7 @@ use super::follow;
 use super::handle::Guard;
 use super::numbers::{Block, ExtraBlock, OF_RATES, RateWords};
 use super::permit::{FOLLOWED, Permit};
-use super::taken::Taken;
+use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
 use crate::rate::{Rate, Refusal};
@@ -90,12 +90,13 @@ impl Taken<'_> {
     /// Takes what the call costs of every limit, and ends.
     #[inline(never)]
     pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let mut tokens = Tokens::of(self.cost);
         for index in 0..self.numbers().rate_count() {
-            self.rates = index;
+            tokens.limits = index;
             if self.numbers().rate(index).is_keyed() {
                 match self.take_of_key(index, call, permit.again_count()) {
-                    Ok((taken, cost)) => (self.waits[index], self.costs[index]) = (taken, cost),
-                    Err(ended) => return self.turn_away(ended, call, permit),
+                    Ok((taken, cost)) => (tokens.waits[index], tokens.costs[index]) = (taken, cost),
+                    Err(ended) => return self.turn_away(ended, &tokens, call, permit),
                 }
                 continue;
             }
@@ -104,32 +105,32 @@ impl Taken<'_> {
                 continue;
             };
             let cost = follow::cost(&self.guard.view, self.numbers(), index, self.cost, || limit.rate.most());
-            self.costs[index] = cost;
+            tokens.costs[index] = cost;
             match limit.take(self.now, cost) {
                 Ok(_) if limit.mode == Mode::Shadow => {}
-                Ok(wait) => (self.waits[index], self.go.wait_ns) = (wait, self.go.wait_ns.max(wait)),
+                Ok(wait) => (tokens.waits[index], self.go.wait_ns) = (wait, self.go.wait_ns.max(wait)),
                 Err(Refusal::Empty(_) | Refusal::Never) if limit.mode == Mode::Shadow => {
                     shadowed(self.run, Stage::Rate)
                 }
-                Err(refusal) => return self.refused_by_rate(&limit, refusal, call, permit),
+                Err(refusal) => return self.refused_by_rate(&limit, refusal, &tokens, call, permit),
             }
         }
+        tokens.limits = MAX_RATES;
         if self.go.wait_ns == 0 {
-            return self.end(call, permit);
+            return self.end(&tokens, call, permit);
         }
-        self.wait(call, permit)
+        self.wait(&tokens, call, permit)
     }
 
     /// Ends with a wait, unless it leads past the deadline.
-    fn wait(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+    fn wait(mut self, tokens: &Tokens, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let wait = self.go.wait_ns;
         if self.deadline_ns != 0 && self.now.saturating_add(wait) >= self.deadline_ns {
-            self.rates = MAX_RATES;
             let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns: wait, reason: 0 };
-            return self.turn_away(ended, call, permit);
+            return self.turn_away(ended, tokens, call, permit);
         }
         self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
-        self.end(call, permit)
+        self.end(tokens, call, permit)
     }
 
     /// Takes what the call costs where that is at most one token of one limit, and there is nothing to wait for, as it mostly is.
@@ -154,6 +155,7 @@ impl Taken<'_> {
         self,
         limit: &Limit<'_>,
         refusal: Refusal,
+        tokens: &Tokens,
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
@@ -168,10 +170,10 @@ impl Taken<'_> {
                 if std::ptr::eq(self.guard.numbers(), self.numbers()) {
                     limit.bring_word_over(self.now);
                 }
-                return self.turn_away(Ended::Again, call, permit);
+                return self.turn_away(Ended::Again, tokens, call, permit);
             }
         };
-        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: self.rates as u32 };
-        self.turn_away(ended, call, permit)
+        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: tokens.limits as u32 };
+        self.turn_away(ended, tokens, call, permit)
     }
 }

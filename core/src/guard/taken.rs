@@ -1,6 +1,7 @@
 //! An attempt to enter, and what it has taken on its way: the rate limits are its last stage, and the permit its end.
 
 use super::cell::MAX_RATES;
+use super::extra::Stages;
 use super::fault_stage::Delayed;
 use super::handle::Guard;
 use super::known::Facts;
@@ -27,18 +28,32 @@ pub(super) struct Taken<'a> {
     pub breaker: u64,
     /// What the policy said.
     pub go: Go,
-    /// Whether it counts in the throttle's window.
-    pub throttled: bool,
     /// What a fault did to it.
     pub delayed: Delayed,
     /// The epoch of its place in flight.
     pub place: Option<u64>,
-    /// How long each rate limit lets it wait; of a limit by key, what it took.
+}
+
+/// What an attempt has taken of the rate limits.
+pub(super) struct Tokens {
+    /// How long each lets it wait; of a limit by key, what it took.
     pub waits: [u64; MAX_RATES],
-    /// What each rate limit took for it.
+    /// What each took for it.
     pub costs: [u64; MAX_RATES],
-    /// How many rate limits it passed.
-    pub rates: usize,
+    /// How many limits it passed.
+    pub limits: usize,
+}
+
+impl Tokens {
+    /// It has not come to them.
+    pub(super) const NONE: Tokens = Tokens { waits: [0; MAX_RATES], costs: [0; MAX_RATES], limits: 0 };
+    /// At most one token of one limit.
+    pub(super) const ONE: Tokens = Tokens { waits: [0; MAX_RATES], costs: [1; MAX_RATES], limits: MAX_RATES };
+
+    /// An attempt that costs so much, before the first limit.
+    pub(super) fn of(cost: u64) -> Tokens {
+        Tokens { costs: [cost; MAX_RATES], ..Tokens::NONE }
+    }
 }
 
 impl<'a> Taken<'a> {
@@ -46,24 +61,8 @@ impl<'a> Taken<'a> {
     #[inline(always)]
     pub(super) fn nothing(guard: &'static Guard, facts: &'a Facts, run: Run<'a>, now: u64, cost: u64) -> Self {
         let (marks, go, place) = (facts.marks(), Go::NOTHING, None);
-        let (throttled, delayed) = (false, Delayed { wait_ns: 0, place: 0 });
-        Taken {
-            guard,
-            facts,
-            run,
-            now,
-            cost,
-            deadline_ns: 0,
-            marks,
-            breaker: 0,
-            go,
-            throttled,
-            delayed,
-            place,
-            waits: [0; MAX_RATES],
-            costs: [cost; MAX_RATES],
-            rates: 0,
-        }
+        let delayed = Delayed { wait_ns: 0, place: 0 };
+        Taken { guard, facts, run, now, cost, deadline_ns: 0, marks, breaker: 0, go, delayed, place }
     }
 
     /// The numbers that it goes by.
@@ -74,25 +73,30 @@ impl<'a> Taken<'a> {
 
     /// Ends an attempt that has taken everything.
     #[inline(always)]
-    pub(super) fn end(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+    pub(super) fn end(self, tokens: &Tokens, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if self.marks.has(FOLLOWED) {
             permit.followed = followed(&self.go, call.key, self.cost);
         }
-        self.finish(call, permit)
+        self.finish(tokens, call, permit)
     }
 
     /// Writes the permit, unless what the attempt went by has changed meanwhile.
     #[inline(always)]
-    fn finish(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+    fn finish(self, tokens: &Tokens, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if !self.guard.is_as(self.facts) {
-            return Taken { rates: MAX_RATES, ..self }.turn_away(Ended::Again, call, permit);
+            return self.turn_away(Ended::Again, tokens, call, permit);
         }
         self.write(permit);
         permit.fault = self.delayed.place;
-        if let Some(further) = self.facts.further().filter(|_| self.marks.has(JUDGED)) {
+        if let Some(further) = self.facts.further().filter(|_| self.slow_calls_count()) {
             permit.running = self.guard.begin_running(&further, self.now);
         }
         Ok(())
+    }
+
+    #[inline(always)]
+    fn slow_calls_count(&self) -> bool {
+        self.facts.stages().has(Stages::SLOW) && self.marks.has(JUDGED)
     }
 
     /// Writes the permit.

@@ -2,8 +2,8 @@
 
 use super::cell::{MAX_RATES, REJECTED};
 use super::concurrency_stage::give_place_back;
-use super::permit::{Marks, PROBE, Permit, PermitState};
-use super::taken::Taken;
+use super::permit::{Marks, PROBE, Permit, PermitState, THROTTLED};
+use super::taken::{Taken, Tokens};
 use super::{Call, NotEntered, Stage};
 use crate::breaker::state::{self, ProbeEnd};
 use crate::error::ErrorKind;
@@ -33,8 +33,14 @@ impl Ended {
 impl Taken<'_> {
     /// Gives all back, then refuses, or begins again when the rules changed.
     #[cold]
-    pub(super) fn turn_away(self, ended: Ended, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        self.give_all_back(call);
+    pub(super) fn turn_away(
+        self,
+        ended: Ended,
+        tokens: &Tokens,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        self.give_all_back(tokens, call);
         match ended {
             Ended::Refused { stage, retry_after_ns, reason } if self.guard.is_as(self.facts) => {
                 self.run.add(REJECTED + stage as usize, 1);
@@ -69,15 +75,16 @@ impl Taken<'_> {
     }
 
     /// Gives back everything, in the order opposite to that of the stages.
-    fn give_all_back(&self, call: &Call<'_>) {
-        if self.rates != 0 {
-            self.give_keys_back(call);
-            self.guard.give_rates_back(self.numbers(), &self.waits[..self.rates.min(MAX_RATES)], &self.costs, self.now);
+    fn give_all_back(&self, tokens: &Tokens, call: &Call<'_>) {
+        if tokens.limits != 0 {
+            self.give_keys_back(tokens, call);
+            let waits = &tokens.waits[..tokens.limits.min(MAX_RATES)];
+            self.guard.give_rates_back(self.numbers(), waits, &tokens.costs, self.now);
         }
         if let Some(epoch) = self.place {
             give_place_back(self.guard, self.run, epoch);
         }
-        if self.throttled
+        if self.marks.has(THROTTLED)
             && let Some(further) = self.facts.further()
         {
             further.forget_throttled(self.now);

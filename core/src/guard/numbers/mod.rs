@@ -163,13 +163,14 @@ impl Block {
         Flags(self.word(0))
     }
 
-    /// Whether there is no more to them than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    /// Whether there is no more to them than a breaker, a concurrency limit and a rate limit, all of them enforced; apart from the extra
+    /// ones.
     pub fn are_plain(&self) -> bool {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
         let rate = flags.rates() == 0
             || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce && self.rate(0).one().is_some();
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
-        stages && rate && self.timeout_ns() == 0 && self.extra() == 0
+        stages && rate && self.timeout_ns() == 0
     }
 
     /// Mode of the breaker.
