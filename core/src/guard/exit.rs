@@ -39,7 +39,7 @@ enum Part {
     Nothing,
     /// The permit is sealed as exited, and its place given back.
     Place,
-    /// And the end of the call counted, for the breaker too; but not its duration.
+    /// And the end of the call counted, for the breaker too; of its duration only the sum.
     Count,
 }
 
@@ -82,8 +82,9 @@ impl Permit {
         }
         run.add(CALLS + Outcome::Success as usize, 1);
         let duration = now.saturating_sub(self.start_ns);
+        facts.latency.begin(run, LATENCY, duration);
         let Some(place) = facts.latency.place_of(duration) else { return stop(Part::Count) };
-        facts.latency.record(run, LATENCY, duration, place);
+        facts.latency.count(run, LATENCY, place);
         Ok(())
     }
 
@@ -96,7 +97,7 @@ impl Permit {
                 guard.count_end(facts, run, self, now, self.start_ns, outcome);
             }),
             Part::Count => self.with_guard(unended.ticks, |guard, facts, run, now| {
-                histogram::record_ns(&guard.view, run, LATENCY, now.saturating_sub(self.start_ns), &facts.latency);
+                facts.latency.count_anew(&guard.view, run, LATENCY, now.saturating_sub(self.start_ns));
             }),
         }
         Ok(())

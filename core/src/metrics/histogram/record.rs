@@ -127,31 +127,30 @@ impl Remembered {
         Some(Place { bucket, word })
     }
 
-    /// Counts so many ns in a lane of the thread's own, where their place is.
+    /// Adds so many ns to the sum of a lane of the thread's own; [`Remembered::count`] has to follow.
     #[inline(always)]
-    pub fn record<'a>(&self, run: impl Count<'a>, base: usize, ns: u64, place: Place) {
+    pub fn begin<'a>(&self, run: impl Count<'a>, base: usize, ns: u64) {
         run.add(base + SUM, ns);
         self.last.settle();
+    }
+
+    /// Counts a value that was added, where its place is.
+    #[inline(always)]
+    pub fn count<'a>(&self, run: impl Count<'a>, base: usize, place: Place) {
         self.last.put(run, base, place.bucket, place.word);
     }
 
     /// The same where it is not remembered, or is none.
     #[cold]
-    fn record_anew<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, ns: u64) {
+    pub fn count_anew<'a>(&self, view: &'static View, run: impl Count<'a>, base: usize, ns: u64) {
         let bucket = any_bucket_of(ns as i64 as f64, &NS_STEPS);
-        if bucket < BUCKETS {
-            let number = bucket / PAGE_WORDS;
-            self.pages[number].set(page(view, run, base, number));
+        if bucket >= BUCKETS {
+            return record_at_end(view, run, base, ns as f64 * 1e-9);
         }
-        match self.place_of(ns) {
-            Some(place) => self.record(run, base, ns, place),
-            None => {
-                run.add(base + SUM, ns);
-                self.last.settle();
-                if bucket >= BUCKETS {
-                    record_at_end(view, run, base, ns as f64 * 1e-9);
-                }
-            }
+        let number = bucket / PAGE_WORDS;
+        self.pages[number].set(page(view, run, base, number));
+        if let Some(place) = self.place_of(ns) {
+            self.count(run, base, place);
         }
     }
 }
@@ -168,9 +167,10 @@ pub fn record_ns<'a>(view: &'static View, run: impl Count<'a>, base: usize, ns: 
     if run.is_shared() || !run.is_read() {
         return record_ns_at_once(view, run, base, ns);
     }
+    known.begin(run, base, ns);
     match known.place_of(ns) {
-        Some(place) => known.record(run, base, ns, place),
-        None => known.record_anew(view, run, base, ns),
+        Some(place) => known.count(run, base, place),
+        None => known.count_anew(view, run, base, ns),
     }
 }
 
