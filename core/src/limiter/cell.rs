@@ -116,7 +116,7 @@ impl LimiterCell {
     }
 
     /// The numbers that `word` is of; None: they were changed meanwhile.
-    #[inline]
+    #[inline(always)]
     pub fn set_of(&self, word: u64) -> Option<Set> {
         let generation = wanted(word);
         self.side(generation).read(generation)
@@ -166,7 +166,7 @@ impl LimiterCell {
 }
 
 impl Side {
-    #[inline]
+    #[inline(always)]
     fn read(&self, generation: u64) -> Option<Set> {
         self.whole(generation, || {
             let words = self.words.each_ref().map(|word| word.load(Relaxed));

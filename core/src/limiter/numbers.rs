@@ -32,7 +32,7 @@ impl Numbers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn of(kind: u64, words: [u64; 8]) -> Option<Numbers> {
         match kind {
             16.. => Bucket::of(kind, words).map(Numbers::Bucket),
@@ -46,7 +46,7 @@ impl Numbers {
     }
 
     /// Takes `cost` at `now` with a wait of at most `max_wait`; `generation` is that of these numbers. Of a word of other numbers it is [`Refusal::Stale`].
-    #[inline]
+    #[inline(always)]
     pub fn reserve<W: Word>(
         &self,
         word: &W,

@@ -79,6 +79,7 @@ impl Limiter {
     }
 
     /// Reads [`Limiter::kind`] and [`Limiter::words`]. None for what no options give.
+    #[inline(always)]
     pub fn of(kind: u64, words: [u64; 8]) -> Option<Limiter> {
         let [burst, generation, ..] = words;
         let still = (burst <= MOST && is_generation(generation)).then_some(Still { burst, generation });
@@ -91,6 +92,7 @@ impl Limiter {
     }
 
     /// Reserves `cost` tokens at `now` with a wait of at most `max_wait_ns`; [`FOR_EVER`] also takes a wait for ever.
+    #[inline(always)]
     pub fn reserve<W: Word>(&self, word: &W, now: u64, cost: u64, max_wait_ns: u64) -> Result<Reservation, Refusal> {
         match self {
             Limiter::Unlimited(still) => {

@@ -64,12 +64,14 @@ impl Reserving {
     }
 
     /// Reads [`Reserving::words`].
+    #[inline(always)]
     pub fn of(words: [u64; 8]) -> Option<Reserving> {
         let bucket = Bucket::of(words)?;
         (words[4] <= Self::MAX_WAIT << FRACTION).then_some(Reserving { bucket, debt: words[4] })
     }
 
     /// The word after reserving `cost` at `now` with a wait of at most `max_wait_ns`.
+    #[inline(always)]
     pub fn step(&self, seen: u64, now: u64, cost: u64, max_wait_ns: u64) -> Result<(u64, Reservation), Refusal> {
         let used = self.used(seen, now)?;
         let taken = self.bucket.time_of(cost);
@@ -100,6 +102,7 @@ impl Reserving {
     }
 
     /// The same, for callers who may cancel.
+    #[inline(always)]
     pub fn reserve<W: Word>(&self, word: &W, now: u64, cost: u64, max_wait_ns: u64) -> Result<Reservation, Refusal> {
         update(word, |seen| self.step(seen, now, cost, max_wait_ns))
     }
@@ -217,6 +220,7 @@ impl Reserving {
     }
 
     /// How far ahead of `now` it is: 0 is a full bucket, more than the tolerance one in debt.
+    #[inline(always)]
     fn used(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
         if untouched(seen, self.bucket.generation)? {
             return Ok(0);

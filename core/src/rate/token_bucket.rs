@@ -63,6 +63,7 @@ impl Bucket {
     }
 
     /// Reads [`Bucket::words`]. None for what no bucket has.
+    #[inline(always)]
     pub fn of(words: [u64; 8]) -> Option<Bucket> {
         let [interval, packed, tolerance, unit, ..] = words;
         let generation = packed >> 8 & GENERATION_MASK;
@@ -136,6 +137,7 @@ impl Bucket {
     }
 
     /// The time that `cost` tokens take, saturating.
+    #[inline(always)]
     pub(super) fn time_of(&self, cost: u64) -> u64 {
         if cost == 1 {
             return self.unit;
