@@ -111,8 +111,8 @@ fn attempts(
     Ok(Case::new(work, WHO, move |_| {
         let call = Call::default();
         move || {
-            let begun = guard.begin_retry(black_box(&call));
-            let decided = begun.and_then(|mut retry| retry.next(Attempt::Ended(outcome), 0));
+            let Ok(mut retry) = guard.begin_retry(black_box(&call)) else { panic!("{work}: no retry was begun") };
+            let decided = retry.next(Attempt::Ended(outcome), 0);
             assert!(decided.is_ok_and(is_right), "{work}: {decided:?}");
         }
     }))

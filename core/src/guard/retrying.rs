@@ -12,7 +12,9 @@ use crate::retry::budget::{Budget, Exhausted};
 use crate::retry::hedge::Hedge;
 use crate::retry::plan::{Attempt, Decision, End, Plan, Reason, Retry, Traits};
 use crate::retry::quantile;
+use crate::runtime::Local;
 use crate::slot::lane::Count;
+use std::ptr::from_ref;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// How often an answer is asked for again when rules change under it.
@@ -78,29 +80,45 @@ fn behind(kind: u64, found: u64, guard: *const Guard) -> Result<&'static Guard, 
     Ok(unsafe { &*guard })
 }
 
+/// The time, for whoever needs to know: a reading of the clock costs as much as all else here.
+#[derive(Clone, Copy)]
+struct Moment {
+    local: Option<&'static Local>,
+    guard: &'static Guard,
+}
+
+impl Moment {
+    #[inline(always)]
+    fn now(self) -> u64 {
+        self.local.map_or_else(|| self.guard.now(), |local| local.time_of(ticks()))
+    }
+}
+
 impl Guard {
-    /// Calls `then` with the guard's further disciplines, if it has any, and the time.
-    fn with_further<T>(&'static self, then: impl FnOnce(Option<&Further<'_>>, u64) -> T) -> Result<T, ErrorKind> {
+    /// Calls `then` with the guard's further disciplines, if it has any.
+    #[inline(always)]
+    fn with_further<T>(&'static self, then: impl FnOnce(Option<&Further<'_>>, Moment) -> T) -> Result<T, ErrorKind> {
         if let Some((local, known)) = self.known() {
-            let now = local.time_of(ticks());
-            return Ok(then(known.facts().further().as_ref(), now));
+            return Ok(then(known.facts().further().as_ref(), Moment { local: Some(local), guard: self }));
         }
         if !self.is_alive() {
             return Err(ErrorKind::Closed);
         }
-        Ok(self.look_up(|facts, _| then(facts.further().as_ref(), self.now())))
+        let moment = Moment { local: None, guard: self };
+        Ok(self.look_up(|facts, _| then(facts.further().as_ref(), moment)))
     }
 
     /// Asks the budget until its word is of the rules in force.
+    #[inline(always)]
     fn settled<T>(
         &'static self,
-        mut ask: impl FnMut(Option<&Further<'_>>, u64) -> Result<T, Exhausted>,
+        mut ask: impl FnMut(Option<&Further<'_>>, Moment) -> Result<T, Exhausted>,
     ) -> Result<Option<T>, ErrorKind> {
         for _ in 0..TRIES {
-            let answer = self.with_further(|further, now| {
-                let answer = ask(further, now);
+            let answer = self.with_further(|further, moment| {
+                let answer = ask(further, moment);
                 if let (Err(Exhausted::Stale), Some(further)) = (&answer, further) {
-                    bring_budget_over(further.numbers, further.state, now);
+                    bring_budget_over(further.numbers, further.state, moment.now());
                 }
                 answer
             })?;
@@ -119,13 +137,12 @@ impl Guard {
     /// # Errors
     /// The guard is gone, or its rules change all the time.
     pub fn begin_retry(&'static self, call: &Call<'_>) -> Result<Retrying, ErrorKind> {
-        let traits = traits_of(call);
-        let begun = self.settled(|further, now| {
-            let (budget, word) = budget_of(further);
-            let retry = Retry::begin((&budget, word), traits, self.seed(further), now)?;
-            Ok((retry, deadline_of(call, now)))
+        let begun = self.settled(|further, moment| {
+            let ((budget, word), now) = (budget_of(further), moment.now());
+            budget.begin(word, now).map(|()| (now, self.seed(further, now)))
         })?;
-        let (retry, deadline_ns) = begun.ok_or(ErrorKind::Internal)?;
+        let (now, seed_of_waits) = begun.ok_or(ErrorKind::Internal)?;
+        let (retry, deadline_ns) = (Retry::new(traits_of(call), seed_of_waits, now), deadline_of(call, now));
         Ok(Retrying { seal: seal(RETRY_SEAL, self), guard: self, deadline_ns, last: 0, retry })
     }
 
@@ -134,8 +151,8 @@ impl Guard {
     /// # Errors
     /// As [`Guard::begin_retry`].
     pub fn begin_hedge(&'static self, call: &Call<'_>) -> Result<Hedging, ErrorKind> {
-        let begun = self.settled(|further, now| {
-            let (budget, word) = budget_of(further);
+        let begun = self.settled(|further, moment| {
+            let ((budget, word), now) = (budget_of(further), moment.now());
             budget.begin(word, now).map(|()| (now, deadline_of(call, now)))
         })?;
         let (last_sent, deadline_ns) = begun.ok_or(ErrorKind::Internal)?;
@@ -143,13 +160,15 @@ impl Guard {
         Ok(Hedging { seal: seal(HEDGE_SEAL, self), guard: self, deadline_ns, last_sent, hedges: 0, taken: 0, traits })
     }
 
-    /// Decides a call's waits. On a virtual clock the same calls wait the same in every run and language; otherwise machines
-    /// differ.
-    fn seed(&self, further: Option<&Further<'_>>) -> u64 {
-        let calls = further.map_or(0, |further| further.state.budget[1].fetch_add(1, Relaxed));
+    /// Decides the waits of a call that begins at `now`. On a virtual clock the same calls wait the same in every run and language;
+    /// otherwise machines, threads and moments differ.
+    fn seed(&self, further: Option<&Further<'_>>, now: u64) -> u64 {
         let header = self.view.header();
-        let machine = || mix(header.boot[0].load(Relaxed) ^ header.clock.now());
-        mix(if header.clock.is_virtual() { calls } else { calls ^ machine() })
+        if header.clock.is_virtual() {
+            return mix(further.map_or(0, |further| further.state.budget[1].fetch_add(1, Relaxed)));
+        }
+        let lane = further.and_then(|further| further.second).map_or(0, |second| from_ref(second.word(0)) as u64);
+        mix(mix(header.boot[0].load(Relaxed) ^ now) ^ lane)
     }
 }
 
@@ -161,14 +180,21 @@ impl Retrying {
     /// It was never begun, or the guard is gone.
     pub fn next(&mut self, attempt: Attempt, retry_after_ns: u64) -> Result<Decision, ErrorKind> {
         let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
+        if is_success(attempt) {
+            return self.succeeded(guard);
+        }
         let mut retry = self.retry;
-        let decided = guard.settled(|further, now| {
+        let decided = guard.settled(|further, moment| {
             let (budget, word) = budget_of(further);
-            let end = End { attempt, retry_after_ns: known(retry_after_ns), now, deadline_ns: self.deadline_ns };
+            let end = End {
+                attempt,
+                retry_after_ns: known(retry_after_ns),
+                now: moment.now(),
+                deadline_ns: self.deadline_ns,
+            };
             let decision = match further.and_then(Further::plan) {
-                _ if retry_after_ns == u64::MAX && !is_success(attempt) => Decision::Stop(Reason::NotRetryable),
+                _ if retry_after_ns == u64::MAX => Decision::Stop(Reason::NotRetryable),
                 Some(plan) => retry.next(&plan, (&budget, word), end),
-                None if is_success(attempt) => Decision::Stop(Reason::Done),
                 None => Decision::Stop(Reason::Attempts),
             };
             if decision == Decision::Stale {
@@ -183,6 +209,19 @@ impl Retrying {
         Ok(decision)
     }
 
+    /// The last attempt was a success.
+    fn succeeded(&mut self, guard: &'static Guard) -> Result<Decision, ErrorKind> {
+        let (done, attempt) = (Decision::Stop(Reason::Done), Attempt::Ended(Outcome::Success));
+        self.last = 0;
+        guard.settled(|further, _| {
+            let (budget, word) = budget_of(further);
+            self.retry.succeed((&budget, word))?;
+            further.into_iter().for_each(|further| further.count_decision(attempt, done));
+            Ok(())
+        })?;
+        Ok(done)
+    }
+
     /// The retry that was decided on last is not made: what it took goes back. **Hot.**
     ///
     /// # Errors
@@ -191,9 +230,9 @@ impl Retrying {
         let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
         let Some(class) = self.last.checked_sub(1) else { return Ok(()) };
         let mut retry = self.retry;
-        guard.settled(|further, now| {
+        guard.settled(|further, moment| {
             let (budget, word) = budget_of(further);
-            retry.abandon((&budget, word), now)?;
+            retry.abandon((&budget, word), moment.now())?;
             let second = further.and_then(|further| further.second);
             second.into_iter().for_each(|second| {
                 second.change(RETRIED + class as usize % 4, |n| n.wrapping_sub(1));
@@ -232,15 +271,18 @@ impl Hedging {
         if !self.traits.idempotent {
             return Ok(Hedged::Stop(Reason::NotIdempotent));
         }
-        let asked = guard.settled(|further, now| match self.due(guard, further, now) {
-            Ok(Some(hedge)) => {
-                let (budget, word) = budget_of(further);
-                let taken = hedge.pay((&budget, word), self.traits.criticality, now)?;
-                further.and_then(|further| further.second).into_iter().for_each(|second| second.add(HEDGES, 1));
-                Ok((Hedged::Send, taken, now))
+        let asked = guard.settled(|further, moment| {
+            let now = moment.now();
+            match self.due(guard, further, now) {
+                Ok(Some(hedge)) => {
+                    let (budget, word) = budget_of(further);
+                    let taken = hedge.pay((&budget, word), self.traits.criticality, now)?;
+                    further.and_then(|further| further.second).into_iter().for_each(|second| second.add(HEDGES, 1));
+                    Ok((Hedged::Send, taken, now))
+                }
+                Ok(None) => Ok((Hedged::Stop(Reason::Attempts), 0, now)),
+                Err(other) => Ok((other, 0, now)),
             }
-            Ok(None) => Ok((Hedged::Stop(Reason::Attempts), 0, now)),
-            Err(other) => Ok((other, 0, now)),
         })?;
         let Some((hedged, taken, now)) = asked else { return Ok(Hedged::Stop(Reason::Budget)) };
         if hedged == Hedged::Send {
@@ -328,6 +370,7 @@ pub(crate) fn bring_budget_over(numbers: &ExtraBlock, state: &State, now: u64) {
 static NO_WORD: AtomicU64 = AtomicU64::new(0);
 
 /// The budget and its word.
+#[inline(always)]
 fn budget_of<'a>(further: Option<&Further<'a>>) -> (Budget, &'a AtomicU64) {
     match further {
         Some(further) => (Budget::of(further.numbers.budget()), &further.state.budget[0]),

@@ -121,6 +121,7 @@ impl Plan {
     }
 
     /// From [`Plan::words`]; garbage gives some plan.
+    #[inline(always)]
     pub fn of([kinds, base, max, attempts, max_elapsed_ns, ..]: [u64; 8]) -> Plan {
         let retry_on = (attempts >> 32) as u8 & RETRYABLE;
         Plan { backoff: Backoff::of([kinds, base, max]), max_attempts: attempts as u32, max_elapsed_ns, retry_on }
@@ -173,6 +174,7 @@ const _: () = assert!(size_of::<Retry>() <= 64);
 
 impl Retry {
     /// Begins a call at `now`: its first attempt earns the budget its share. `seed` decides its waits. **Hot.**
+    #[inline(always)]
     pub fn begin<W: Word>(
         (budget, word): (&Budget, &W),
         traits: Traits,
@@ -180,7 +182,18 @@ impl Retry {
         now: u64,
     ) -> Result<Retry, Exhausted> {
         budget.begin(word, now)?;
-        Ok(Retry { begun: now, draws: Draws(seed), step_ns: 0, attempts: 1, taken: 0, traits })
+        Ok(Retry::new(traits, seed, now))
+    }
+
+    /// A call that has begun, where the budget knows already.
+    pub fn new(traits: Traits, seed: u64, now: u64) -> Retry {
+        Retry { begun: now, draws: Draws(seed), step_ns: 0, attempts: 1, taken: 0, traits }
+    }
+
+    /// The last attempt was a success: the budget hears of it.
+    #[inline(always)]
+    pub fn succeed<W: Word>(&self, (budget, word): (&Budget, &W)) -> Result<(), Exhausted> {
+        budget.succeed(word, self.taken)
     }
 
     /// Attempts made, the one in progress included.
@@ -219,8 +232,9 @@ impl Retry {
         Ok(())
     }
 
+    #[inline(always)]
     fn done<W: Word>(&mut self, (budget, word): (&Budget, &W)) -> Decision {
-        match budget.succeed(word, self.taken) {
+        match self.succeed((budget, word)) {
             Ok(()) => Decision::Stop(Reason::Done),
             Err(_) => Decision::Stale,
         }

@@ -75,6 +75,7 @@ pub enum Budget {
 
 impl Budget {
     /// A logical call begins: its first attempt earns its share. **Hot.**
+    #[inline(always)]
     pub fn begin<W: Word>(&self, word: &W, now: u64) -> Result<(), Exhausted> {
         match self {
             Budget::Ratio(ratio) => ratio.deposit(word, now),
@@ -92,6 +93,7 @@ impl Budget {
     }
 
     /// The call succeeded; `taken` is what its last retry took, 0 if there was none. **Hot.**
+    #[inline(always)]
     pub fn succeed<W: Word>(&self, word: &W, taken: u32) -> Result<(), Exhausted> {
         match self {
             Budget::Quota(quota) => quota.succeed(word, taken),
@@ -119,6 +121,7 @@ impl Budget {
     }
 
     /// From [`Budget::words`]; garbage gives some budget.
+    #[inline(always)]
     pub fn of([kind, a, b, c, d, e, f, g]: [u64; 8]) -> Budget {
         match kind {
             1 => Budget::Ratio(Ratio::of([a, b, c, d, e, f, g])),

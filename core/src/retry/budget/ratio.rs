@@ -90,6 +90,7 @@ impl Ratio {
     }
 
     /// A first attempt is made: the store gains its share. **Hot.**
+    #[inline(always)]
     pub fn deposit<W: Word>(&self, word: &W, now: u64) -> Result<(), Exhausted> {
         self.change(word, now, |level| Ok(level + self.deposit))
     }
@@ -144,6 +145,7 @@ impl Ratio {
     }
 
     /// From [`Ratio::words`]; garbage gives some ratio.
+    #[inline(always)]
     pub(super) fn of([generation, deposit, flow, reciprocal, default, sheddable, _]: [u64; 7]) -> Ratio {
         Ratio {
             deposit: deposit & LEVEL_MAX,
@@ -167,6 +169,7 @@ impl Ratio {
     }
 
     /// What the store holds at `now`, and as of which tick that is.
+    #[inline(always)]
     fn level(&self, seen: u64, now: u64) -> Result<(u64, u64), Exhausted> {
         let tick = self.tick(now);
         match seen & GENERATION_MASK {
