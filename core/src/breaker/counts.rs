@@ -128,6 +128,7 @@ impl Standing {
     }
 
     /// What time has made of it.
+    #[inline(always)]
     pub fn at(self, rule: &Rule, now: u64) -> Standing {
         let over = |wait: u64| self.age(now).is_none_or(|age| age > wait.min(LONGEST_WAIT));
         match self.state {
@@ -217,6 +218,7 @@ pub struct Counted<'a, W> {
 
 impl<'a, W: Word> Counted<'a, W> {
     /// The breaker in the first [`Rule::words`] of these. None: there are too few.
+    #[inline(always)]
     pub fn new(rule: Rule, words: &'a [W]) -> Option<Self> {
         let [state, run, rest @ ..] = words else { return None };
         let buckets = rest.as_chunks().0.get(..rule.buckets as usize)?;
@@ -224,11 +226,13 @@ impl<'a, W: Word> Counted<'a, W> {
     }
 
     /// Where it stands at `now`: changes that are due are made.
+    #[inline(always)]
     pub fn settle(&self, now: u64) -> (Standing, Moved) {
         self.change(now, |standing| standing)
     }
 
     /// Applies what time makes of the state, and then a step.
+    #[inline(always)]
     fn change(&self, now: u64, step: impl Fn(Standing) -> Standing) -> (Standing, Moved) {
         let changed: Result<_, std::convert::Infallible> = update(self.state, |seen| {
             let before = Standing::of(seen);
@@ -255,6 +259,7 @@ impl<'a, W: Word> Counted<'a, W> {
     }
 
     /// Asks for one call.
+    #[inline(always)]
     pub fn ask(&self, now: u64) -> (Result<Ticket, Denied>, Moved) {
         let mut moved = None;
         loop {
@@ -281,6 +286,7 @@ impl<'a, W: Word> Counted<'a, W> {
 
     /// Says how a call ended. A failed call of a closed breaker gets the counts to judge by: whoever finds them bad calls
     /// [`Counted::trip`] with their generation.
+    #[inline(always)]
     pub fn end(&self, ticket: Ticket, ending: Ending, now: u64) -> (Option<Snapshot>, Moved) {
         let (standing, moved) = self.settle(now);
         if standing.generation != ticket.generation {

@@ -77,6 +77,7 @@ impl CountedBreaker {
     ///
     /// # Errors
     /// `Closed`.
+    #[inline(always)]
     pub fn ask(&self) -> std::result::Result<(std::result::Result<Ticket, Denied>, Moved), ErrorKind> {
         let (breaker, now) = self.counted()?;
         Ok(breaker.ask(now))
@@ -86,6 +87,7 @@ impl CountedBreaker {
     ///
     /// # Errors
     /// `Closed`.
+    #[inline(always)]
     pub fn end(&self, ticket: Ticket, ending: Ending) -> std::result::Result<(Option<Snapshot>, Moved), ErrorKind> {
         let (breaker, now) = self.counted()?;
         Ok(breaker.end(ticket, ending, now))
@@ -126,6 +128,7 @@ impl CountedBreaker {
         self.mark.swap(0, AcqRel) == LIVE
     }
 
+    #[inline(always)]
     fn counted(&self) -> std::result::Result<(Counted<'_, AtomicU64>, u64), ErrorKind> {
         if !self.is_alive() {
             return Err(ErrorKind::Closed);

@@ -113,8 +113,10 @@ impl Guard {
                 let place = Some(stopped.epoch.into());
                 Taken { breaker, place, ..Taken::nothing(self, facts, run, now, 1) }.take_tokens(call, permit)
             }
-            _ => {
-                self.take_back(stopped);
+            taken => {
+                if taken != Part::Nothing {
+                    self.take_back(stopped);
+                }
                 self.pass(facts, run, now, call, permit)
             }
         }

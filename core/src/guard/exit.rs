@@ -66,12 +66,14 @@ impl Permit {
         // First of all: from here on the end of the call is known, whatever else there is to do.
         let ticks = ticks();
         let stop = |done| Err(Unended { ticks, done });
+        if self.marks.has(PROBE | FOLLOWED | MORE) {
+            return stop(Part::Nothing);
+        }
         let Some((guard, local, known)) = self.known() else { return stop(Part::Nothing) };
         let (facts, run) = (known.facts(), known.run());
         let Some(now) = local.time_at_once(ticks) else { return stop(Part::Nothing) };
         // What the permit says is believed once its seal is as this process makes it for that guard.
-        let is_plain = !self.marks.has(PROBE | FOLLOWED | MORE) && self.is_held(facts.token(), facts.seal());
-        if !is_plain || !give_place_back_alone(guard, run, self.epoch) {
+        if !self.is_held(facts.token(), facts.seal()) || !give_place_back_alone(guard, run, self.epoch) {
             return stop(Part::Nothing);
         }
         // A locked instruction waits for what stands before it: so what needs the time comes after it.
