@@ -74,6 +74,9 @@ func (c *Clock) BlockUntilWaiting(ctx context.Context, n int) error {
 
 // sleep waits for d, on whichever clock this is, or until ctx ends.
 func (c *Clock) sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	woken, stop := c.after(d)
 	defer stop()
 	select {

@@ -23,6 +23,7 @@ func (g *Guard) Hedge(ctx context.Context, fn func(context.Context) error, opts 
 func Hedge[T any](ctx context.Context, g *Guard, fn func(context.Context) (T, error), opts ...CallOption) (T, error) {
 	h := &hedged[T]{guard: g, fn: fn, opts: opts, answers: make(chan answer[T], mostAttempts)}
 	g.about(&h.call, ctx, opts)
+	h.limit = g.commonLimit(&h.call)
 	hedging := available && g.noted(libHedgeBegin(&h.call))
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,6 +50,7 @@ type hedged[T any] struct {
 	guard   *Guard
 	fn      func(context.Context) (T, error)
 	opts    []CallOption
+	limit   commonLimit
 	answers chan answer[T]
 	out     int // attempts that have not answered
 }
@@ -75,7 +77,7 @@ func (h *hedged[T]) send(ctx context.Context) {
 		a.outcome, a.err = h.guard.try(ctx, func(ctx context.Context) (err error) {
 			a.value, err = h.fn(ctx)
 			return err
-		}, h.opts)
+		}, h.limit.of(h.opts))
 		a.exited = false
 	}()
 }

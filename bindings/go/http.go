@@ -83,9 +83,9 @@ func newHTTPGuard(rt *Runtime, name string, options []HTTPOptions) httpGuard {
 
 // enter asks the request's guard. A guard that cannot be had is a fault of
 // the library and lets pass like any other.
-func (h *httpGuard) enter(r *http.Request, p *Permit) error {
+func (h *httpGuard) enter(r *http.Request, p *Permit, limit commonLimit) error {
 	name, opts := h.named(r)
-	return h.rt.enter(r.Context(), name, p, opts)
+	return h.rt.enter(r.Context(), name, p, limit.of(opts))
 }
 
 // guardOf is the request's guard, and what is said of the request.

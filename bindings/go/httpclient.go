@@ -43,7 +43,7 @@ type roundTripper struct {
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	retry := t.beginRetry(r)
 	for next := r; ; {
-		response, outcome, err := t.send(next)
+		response, outcome, err := t.send(next, retry.commonLimit())
 		again, err := t.again(retry, r, response, outcome, err)
 		if !again {
 			if err != nil {
@@ -59,9 +59,9 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // send makes one attempt.
-func (t *roundTripper) send(r *http.Request) (*http.Response, Outcome, error) {
+func (t *roundTripper) send(r *http.Request, limit commonLimit) (*http.Response, Outcome, error) {
 	call := &clientCall{classify: t.options.Classify, caller: r.Context()}
-	if err := t.enter(r, &call.permit); err != nil {
+	if err := t.enter(r, &call.permit, limit); err != nil {
 		closeBody(r)
 		if errors.Is(err, ErrRefused) {
 			return nil, outcomeRefused, err

@@ -36,7 +36,7 @@ func (h *httpGuard) serve(next http.Handler, w http.ResponseWriter, r *http.Requ
 		}
 	}
 	var p Permit
-	if err := h.enter(r, &p); err != nil {
+	if err := h.enter(r, &p, commonLimit{}); err != nil {
 		h.options.Refuse(w, r, err)
 		return
 	}

@@ -130,7 +130,7 @@ func TestPassThroughServesHTTP(t *testing.T) {
 
 func TestPassThroughRetriesNothing(t *testing.T) {
 	attempts := 0
-	mustBe(t, guard(t, passing(t), "g").RetryAttempts(t.Context(), func() tidegate.Attempt {
+	mustBe(t, guard(t, passing(t), "g").RetryAttempts(t.Context(), func([]tidegate.CallOption) tidegate.Attempt {
 		attempts++
 		return tidegate.Attempt{Err: errBackend, Outcome: tidegate.Failure}
 	}), errBackend)

@@ -23,7 +23,7 @@ const outcomeRefused Outcome = 64
 // tried again. An error marked by [WithRetryAfter] is not tried again before
 // that time.
 func (g *Guard) Retry(ctx context.Context, fn func(context.Context) error, opts ...CallOption) error {
-	return g.RetryAttempts(ctx, func() Attempt {
+	return g.RetryAttempts(ctx, func(opts []CallOption) Attempt {
 		outcome, err := g.try(ctx, fn, opts)
 		return Attempt{Err: err, Outcome: outcome}
 	}, opts...)
@@ -46,13 +46,14 @@ type Attempt struct {
 
 // RetryAttempts is [Guard.Retry] for wrappers that ask the guard themselves, as
 // when a permit outlives the call that began with it: attempt makes one attempt
-// with an entry of its own, by [Guard.Enter] with the same opts, and RetryAttempts
-// decides on the next one and waits before it. It returns the last attempt's
-// error. Without the library there is one attempt.
-func (g *Guard) RetryAttempts(ctx context.Context, attempt func() Attempt, opts ...CallOption) error {
+// with an entry of its own, by [Guard.Enter] with the options that it gets (opts,
+// and what is left of a time limit), and RetryAttempts decides on the next one
+// and waits before it. It returns the last attempt's error. Without the library
+// there is one attempt.
+func (g *Guard) RetryAttempts(ctx context.Context, attempt func([]CallOption) Attempt, opts ...CallOption) error {
 	r, begun := g.beginRetry(ctx, opts)
 	for {
-		a := attempt()
+		a := attempt(r.limit.of(opts))
 		if !begun || !r.again(a.ending()) {
 			return a.Err
 		}
@@ -153,14 +154,47 @@ const flagOnce = 1 // TG_CALL_ONCE
 
 // retrying is one logical call.
 type retrying struct {
-	call again
-	of   *Guard
+	call  again
+	of    *Guard
+	limit commonLimit
+}
+
+// commonLimit is none where there is one attempt.
+func (r *retrying) commonLimit() commonLimit {
+	if r == nil {
+		return commonLimit{}
+	}
+	return r.limit
+}
+
+// commonLimit is the time limit that all attempts of a call have together.
+type commonLimit struct {
+	clock *Clock
+	whole time.Duration // 0: there is none
+	begun time.Duration
+}
+
+func (g *Guard) commonLimit(a *again) commonLimit {
+	if a.timeout == 0 {
+		return commonLimit{}
+	}
+	return commonLimit{&g.rt.clock, saturate(a.timeout), g.rt.clock.monotonic()}
+}
+
+// of are the options of an attempt that begins now.
+func (l commonLimit) of(opts []CallOption) []CallOption {
+	if l.whole == 0 {
+		return opts
+	}
+	left := l.whole - (l.clock.monotonic() - l.begun)
+	return append(opts[:len(opts):len(opts)], WithTimeLimit(left))
 }
 
 // beginRetry is false where the library cannot say: then there is one attempt.
 func (g *Guard) beginRetry(ctx context.Context, opts []CallOption) (r *retrying, begun bool) {
 	r = &retrying{of: g}
 	g.about(&r.call, ctx, opts)
+	r.limit = g.commonLimit(&r.call)
 	return r, available && g.noted(libRetryBegin(&r.call))
 }
 

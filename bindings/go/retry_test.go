@@ -88,6 +88,24 @@ func TestRetryHeedsADeadlineAndARetryAfter(t *testing.T) {
 	}
 }
 
+func TestATimeLimitHoldsForAllAttemptsTogether(t *testing.T) {
+	rt := openVirtual(t)
+	g := guarded(t, rt, `{"retry": {"backoff": {"growth": "constant", "base": "0s", "jitter": "none"}}}`)
+	attempts := 0
+	slow := func(ctx context.Context) error {
+		attempts++
+		must(t, rt.Clock().Advance(40*time.Second))
+		if attempts == 2 && ctx.Err() == nil {
+			t.Error("80 s of one minute have passed, and the attempt goes on")
+		}
+		return errBackend
+	}
+	mustBe(t, g.Retry(t.Context(), slow, tidegate.WithTimeLimit(time.Minute)), errBackend)
+	if attempts != 2 {
+		t.Fatalf("%d attempts", attempts)
+	}
+}
+
 func TestRetryEndsWithItsCaller(t *testing.T) {
 	rt := openVirtual(t)
 	g := guarded(t, rt, retryTwice)
@@ -266,7 +284,7 @@ func TestAttemptsOfAWrapperAreDecidedOnLikeAnyOther(t *testing.T) {
 		rt := openVirtual(t)
 		moving(t, rt, time.Millisecond)
 		attempts := 0
-		err := guarded(t, rt, atOnce).RetryAttempts(t.Context(), func() tidegate.Attempt { attempts++; return c.attempt }, c.opts...)
+		err := guarded(t, rt, atOnce).RetryAttempts(t.Context(), func([]tidegate.CallOption) tidegate.Attempt { attempts++; return c.attempt }, c.opts...)
 		if attempts != c.want || err != c.attempt.Err {
 			t.Errorf("%s: %d attempts, %v", c.what, attempts, err)
 		}
@@ -282,7 +300,7 @@ func TestAttemptsWaitAsTheCalleeSaid(t *testing.T) {
 		g := guarded(t, rt, retryTwice)
 		start := rt.Clock().Now()
 		moving(t, rt, time.Minute)
-		mustBe(t, g.RetryAttempts(t.Context(), func() tidegate.Attempt { return attempt }), errBackend)
+		mustBe(t, g.RetryAttempts(t.Context(), func([]tidegate.CallOption) tidegate.Attempt { return attempt }), errBackend)
 		if waited := rt.Clock().Now() - start; waited != 2*time.Minute {
 			t.Errorf("waited %v", waited)
 		}

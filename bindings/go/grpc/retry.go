@@ -26,7 +26,7 @@ func (s *side) try(ctx context.Context, method string, again retries, attempt fu
 	if again.once() {
 		opts = append(opts[:len(opts):len(opts)], tidegate.WithOnce())
 	}
-	next := func() tidegate.Attempt {
+	next := func(opts []tidegate.CallOption) tidegate.Attempt {
 		c := s.newCall(ctx)
 		if err := s.enterGuard(name, opts, c); err != nil {
 			return tidegate.Attempt{Err: err, Outcome: tidegate.Cancelled, Refused: errors.Is(err, tidegate.ErrRefused)}
@@ -35,7 +35,7 @@ func (s *side) try(ctx context.Context, method string, again retries, attempt fu
 	}
 	guard, err := s.rt.Guard(name)
 	if err != nil { // which the call's entry tells
-		return next().Err
+		return next(opts).Err
 	}
 	return guard.RetryAttempts(ctx, next, opts...)
 }

@@ -75,7 +75,7 @@ type whole struct {
 	options TxOptions
 }
 
-func (t *whole) attempt() tidegate.Attempt {
+func (t *whole) attempt([]tidegate.CallOption) tidegate.Attempt {
 	tx, err := t.db.BeginTx(t.ctx, t.options.Begin)
 	if err != nil {
 		return t.notBegun(err)

@@ -17,7 +17,7 @@ type wholeKey struct{}
 func (g *guarded) try(ctx context.Context, op Operation, on *conn, attempt func(*call) error) error {
 	a := attempts{guarded: g, caller: ctx, on: on, opts: g.about(ctx, op), attempt: attempt}
 	if ctx.Value(wholeKey{}) != nil {
-		return a.next().Err
+		return a.next(a.opts).Err
 	}
 	return g.guard.RetryAttempts(ctx, a.next, a.opts...)
 }
@@ -43,8 +43,8 @@ type attempts struct {
 	before  error // of the last attempt that may have reached the database
 }
 
-func (a *attempts) next() tidegate.Attempt {
-	c, err := a.guarded.enter(a.caller, a.opts)
+func (a *attempts) next(opts []tidegate.CallOption) tidegate.Attempt {
+	c, err := a.guarded.enter(a.caller, opts)
 	if err != nil {
 		return tidegate.Attempt{Err: err, Outcome: tidegate.Cancelled, Refused: errors.Is(err, tidegate.ErrRefused)}
 	}
