@@ -48,7 +48,7 @@ const RULES: &str = r#"{"version":1,"guards":{
     "shadow":{"rate":[{"limit":1,"per":"24h","burst":1,"mode":"shadow"}],"concurrency":{"max":1,"mode":"shadow"}},
     "adaptive":{"concurrency":{"algorithm":"gradient2","initial":1},"system":{"cpu":0.5}},
     "throttled":{"throttle":{},"deadline":{"usual":0.5},"timeout":"1s"},
-    "whole":{"breaker":{"error_ratio":0.9,"slow_ratio":0.9,"slow_after":"1ms","window_calls":100},"faults":[{"delay":"1ns","share":0.5}]},
+    "whole":{"breaker":{"error_ratio":0.9,"slow":{"ratio":0.9,"over":"1ms"},"window_calls":100},"faults":[{"delay":"1us","share":0.5}]},
     "again":{"retry":{"max_attempts":3,"budget":{"ratio":0.1}},"hedge":{"quantile":0.5,"min":"0s","max_delay":"1ms"}},
     "quota":{"retry":{"budget":{"quota":{}}},"hedge":{"delay":"0s"}}}}"#;
 
@@ -207,12 +207,13 @@ fn prove(runtime: &Runtime) {
         let pid = libc::fork();
         assert!(pid >= 0);
         if pid == 0 {
-            libc::_exit(child(runtime));
+            // A panic must not let the child end as if all were well.
+            libc::_exit(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child(runtime))).unwrap_or(4));
         }
         let mut status = 0;
         assert_eq!(libc::waitpid(pid, &mut status, 0), pid);
         assert!(!libc::WIFSIGNALED(status), "the hot path made a system call (signal {})", libc::WTERMSIG(status));
-        assert_eq!(libc::WEXITSTATUS(status), 0, "3: the hot path allocated");
+        assert_eq!(libc::WEXITSTATUS(status), 0, "3: the hot path allocated; 4: the child panicked");
     }
 }
 

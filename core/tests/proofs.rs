@@ -15,6 +15,13 @@ use tidegate_core::{Call, Permit, Runtime};
 const RULES: &str = r#"{"version":1,"guards":{"g":{
     "rate":[{"limit":1000000,"burst":1000000}],"concurrency":{"max":8},"breaker":{"error_ratio":1.0}}}}"#;
 
+/// With every further stage that takes part in a call, none of which refuses it.
+const WHOLE: &str = r#"{"version":1,"guards":{"g":{
+    "timeout":"1h","deadline":{"usual":0.5},"throttle":{},"faults":[{"delay":"1us","share":1}],
+    "rate":[{"limit":1000000,"burst":1000000},{"limit":1000000,"burst":1000000,"key":"tenant"}],
+    "system":{"cpu":0.9},"concurrency":{"algorithm":"aimd","min":8,"max":8},
+    "breaker":{"error_ratio":1.0,"slow":{"ratio":1,"over":"1h"}}}}}"#;
+
 /// From one instruction at which the child is killed to the next that is tried.
 const STRIDE: u64 = if cfg!(debug_assertions) { 997 } else { 1 };
 
@@ -25,26 +32,26 @@ const TURNS: u64 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
 const SETTLED: u64 = 100;
 
 /// What the traced child does between its two stops: one call in, one call out.
-fn one_call(guard: &'static Guard) {
+fn one_call(guard: &'static Guard, outcome: Outcome) {
     let mut permit = Permit::default();
-    let entered = guard.enter(&Call::default(), &mut permit);
+    let entered = guard.enter(&Call { key: b"acme", ..Call::default() }, &mut permit);
     assert!(entered.is_ok());
-    permit.exit(Outcome::Failure).unwrap();
+    permit.exit(outcome).unwrap();
 }
 
 /// Forks a child that stops itself before `one_call`, lets it run `steps` instructions, and kills it. False when it had
 /// finished before.
-fn kill_after(runtime: &Runtime, guard: &'static Guard, steps: u64) -> bool {
+fn kill_after(runtime: &Runtime, guard: &'static Guard, outcome: Outcome, steps: u64) -> bool {
     // SAFETY: a plain ptrace session with a child of ours.
     unsafe {
         let pid = libc::fork();
         assert!(pid >= 0);
         if pid == 0 {
             // The child's first calls take its slots, so that what is traced is the hot path.
-            one_call(guard);
+            one_call(guard, outcome);
             libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
             libc::raise(libc::SIGSTOP);
-            one_call(guard);
+            one_call(guard, outcome);
             libc::raise(libc::SIGUSR1);
             libc::_exit(0);
         }
@@ -77,23 +84,23 @@ fn stay_on_this_processor() {
     }
 }
 
-#[test]
-fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
+/// Kills a child at every `stride`th instruction of a call that ends so, and looks at what it leaves.
+fn kill_everywhere(document: &str, outcome: Outcome, stride: u64) {
     stay_on_this_processor();
     let runtime = open();
-    rules(&runtime, RULES);
+    rules(&runtime, document);
     let guard = runtime.guard("g").unwrap();
     let mut mine = enter(guard).unwrap();
     enter(guard).unwrap().exit(Outcome::Success).unwrap();
     let (mut steps, mut before) = (0, guard.stats().unwrap());
-    while kill_after(&runtime, guard, steps) {
+    while kill_after(&runtime, guard, outcome, steps) {
         let stats = guard.stats().unwrap();
         assert_eq!(stats.inflight, 1, "after {steps} instructions only our own permit is in flight");
-        let counted = stats.calls[1] - before.calls[1];
+        let counted = stats.calls[outcome as usize] - before.calls[outcome as usize];
         let timed = stats.latency.count() - before.latency.count();
         assert!((1..=2).contains(&counted) && (1..=2).contains(&timed), "the call before counts, the killed one may");
         before = stats;
-        steps += STRIDE;
+        steps += stride;
     }
     assert!(steps > 200, "{steps} instructions cannot have been all");
     mine.exit(Outcome::Success).unwrap();
@@ -101,6 +108,18 @@ fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
     assert_eq!(enter(guard).unwrap_err(), NotEntered::Refused(Stage::Concurrency), "the limit is what it was");
     runtime.clock().advance(SECOND).unwrap();
     all.iter_mut().for_each(|permit| permit.exit(Outcome::Success).unwrap());
+}
+
+#[test]
+fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
+    kill_everywhere(RULES, Outcome::Failure, STRIDE);
+    kill_everywhere(RULES, Outcome::Success, STRIDE);
+}
+
+/// It has so many instructions that every one would take minutes: a prime number apart.
+#[test]
+fn so_does_one_whose_guard_has_every_stage() {
+    kill_everywhere(WHOLE, Outcome::Success, STRIDE.max(13));
 }
 
 fn a_guard_comes_and_goes(runtime: &Runtime, turn: u64) {
