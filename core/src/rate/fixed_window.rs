@@ -10,17 +10,15 @@
 //! thread that comes late never opens a window again. An idleness of half the circle (2¹⁹ windows at the largest
 //! limits, 2⁴⁹ at 1000) looks the same as time that went back; [`FixedWindow::rebase`] mends both, and either costs at most one window.
 
-use super::common::{Refusal, is_generation, owns, per_mille, saturating, untouched};
-use super::grid::{Grid, Layout};
+use super::common::{Refusal, owns, per_mille, saturating, untouched};
+use super::counted::Counted;
+use super::grid::Grid;
 use crate::word::{Word, update};
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FixedWindow {
-    limit: u64,
-    grid: Grid,
-    layout: Layout,
-    generation: u64,
+    counted: Counted,
 }
 
 /// A word seen from a moment.
@@ -38,42 +36,37 @@ impl FixedWindow {
     /// At most `limit` in each window of `per_ns`. None for a limit of 0 or above [`FixedWindow::MAX_LIMIT`], no `per_ns`, or a
     /// generation that is none of 1 to 15.
     pub fn new(limit: u64, per_ns: u64, generation: u64) -> Option<FixedWindow> {
-        FixedWindow::with(limit, Grid::new(per_ns)?, generation)
-    }
-
-    fn with(limit: u64, grid: Grid, generation: u64) -> Option<FixedWindow> {
-        let layout = Layout::new(limit, 1, 20)?;
-        is_generation(generation).then_some(FixedWindow { limit, grid, layout, generation })
+        let counted = Counted::new(limit, Grid::new(per_ns)?, 1, 20, generation)?;
+        Some(FixedWindow { counted })
     }
 
     /// Which change of the rule these numbers are of.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.counted.generation
     }
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        let [width, reciprocal] = self.grid.words();
-        [self.limit, width, reciprocal, self.layout.packed(self.generation), 0, 0, 0, 0]
+        let [a, b, c, d] = self.counted.words();
+        [a, b, c, d, 0, 0, 0, 0]
     }
 
     /// Reads [`FixedWindow::words`].
-    pub fn of(words: [u64; 8]) -> Option<FixedWindow> {
-        let [limit, width, reciprocal, packed, ..] = words;
-        FixedWindow::with(limit, Grid::of(width, reciprocal)?, Layout::unpacked(packed).1)
+    pub fn of([a, b, c, d, ..]: [u64; 8]) -> Option<FixedWindow> {
+        Some(FixedWindow { counted: Counted::of([a, b, c, d], 1, 20)? })
     }
 
     /// The word after taking `cost` at `now`, and the wait, which is none.
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
-        if cost > self.limit {
+        if cost > self.counted.limit {
             return Err(Refusal::Never);
         }
         if cost == 0 {
             return Ok((seen, 0));
         }
         let count = at.count + cost;
-        if count > self.limit {
+        if count > self.counted.limit {
             return Err(Refusal::Empty(at.left));
         }
         Ok((self.word(at.index, count), 0))
@@ -86,69 +79,65 @@ impl FixedWindow {
 
     /// Gives `cost` back that was taken at `at` and not used. Once its window is over there is nothing to give.
     pub fn give_back<W: Word>(&self, word: &W, at: u64, cost: u64) {
-        let index = self.grid.place(at).index;
+        let index = self.counted.grid.place(at).index;
         let _: Result<(), Refusal> = update(word, |seen| {
-            if untouched(seen, self.generation)? || self.layout.behind(seen, index) != 0 {
+            if untouched(seen, self.counted.generation)? || self.counted.layout.behind(seen, index) != 0 {
                 return Ok((seen, ()));
             }
-            Ok((self.word(index, self.layout.counts(seen)[0].saturating_sub(cost)), ()))
+            Ok((self.word(index, self.counted.layout.counts(seen)[0].saturating_sub(cost)), ()))
         });
     }
 
     /// The used share of the window, in thousandths.
     pub fn pressure(&self, seen: u64, now: u64) -> u32 {
-        self.seen(seen, now).map_or(0, |at| per_mille(at.count, self.limit))
+        self.seen(seen, now).map_or(0, |at| per_mille(at.count, self.counted.limit))
     }
 
     /// The word for these numbers in whose window as much is counted as in that of `seen` under `old`. Words of any other
     /// generation stay as they are.
     pub fn rescale(&self, old: &FixedWindow, seen: u64, now: u64) -> u64 {
-        match (untouched(seen, old.generation), old.seen(seen, now)) {
-            (Ok(false), Ok(at)) => self.word(self.grid.place(now).index, at.count.min(self.limit)),
+        match (untouched(seen, old.counted.generation), old.seen(seen, now)) {
+            (Ok(false), Ok(at)) => self.word(self.counted.grid.place(now).index, at.count.min(self.counted.limit)),
             _ => seen,
         }
     }
 
     /// The limit, which is the largest cost.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.counted.limit
     }
 
     /// Whether a word is of these numbers; one that nobody has touched is of any.
     pub fn owns(&self, word: u64) -> bool {
-        owns(word, self.generation)
+        owns(word, self.counted.generation)
     }
 
     /// Brings a word that lies ahead of `now`, because time went back, into the window of `now` with what it has counted. `now`
     /// must be read anew for this, or a late thread would open a window again that is over.
     pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let (seen, index) = (word.get(), self.grid.place(now).index);
-        if untouched(seen, self.generation) == Ok(false) && self.layout.behind(seen, index) < 0 {
-            // Failing means that another did it, or time went on.
-            let _ = word.swap_if(seen, self.word(index, self.layout.counts(seen)[0]));
-        }
+        self.counted.rebase(word, now, |counts| counts);
     }
 
     fn seen(&self, seen: u64, now: u64) -> Result<Seen, Refusal> {
-        let place = self.grid.place(now);
-        let left = self.grid.width - place.since;
-        if untouched(seen, self.generation)? {
+        let place = self.counted.grid.place(now);
+        let left = self.counted.grid.width - place.since;
+        if untouched(seen, self.counted.generation)? {
             return Ok(Seen { index: place.index, count: 0, left });
         }
-        let count = self.layout.counts(seen)[0];
-        Ok(match self.layout.behind(seen, place.index) {
+        let count = self.counted.layout.counts(seen)[0];
+        Ok(match self.counted.layout.behind(seen, place.index) {
             0 => Seen { index: place.index, count, left },
             later if later > 0 => Seen { index: place.index, count: 0, left },
             ahead => {
                 let windows = ahead.unsigned_abs();
-                let left = saturating(u128::from(windows) * u128::from(self.grid.width) + u128::from(left));
+                let left = saturating(u128::from(windows) * u128::from(self.counted.grid.width) + u128::from(left));
                 Seen { index: place.index.wrapping_add(windows), count, left }
             }
         })
     }
 
     fn word(&self, index: u64, count: u64) -> u64 {
-        self.layout.word(index, [count, 0], self.generation)
+        self.counted.word(index, [count, 0])
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod algorithm;
 pub(crate) mod common;
+mod counted;
 pub mod fixed_window;
 pub mod follow;
 mod grid;

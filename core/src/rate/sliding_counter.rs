@@ -12,17 +12,15 @@
 //! what is left, at least 16, in a circle. A reading that is older than the word's window counts as its beginning. An idleness of
 //! half the circle (2¹⁵ windows at the largest limits, 2³⁵ at 1000) looks the same as time that went back; [`SlidingCounter::rebase`] mends both.
 
-use super::common::{Refusal, is_generation, owns, per_mille, saturating, untouched};
-use super::grid::{Grid, Layout};
+use super::common::{Refusal, owns, per_mille, saturating, untouched};
+use super::counted::Counted;
+use super::grid::Grid;
 use crate::word::{Word, update};
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlidingCounter {
-    limit: u64,
-    grid: Grid,
-    layout: Layout,
-    generation: u64,
+    counted: Counted,
 }
 
 /// A word seen from a moment.
@@ -44,42 +42,37 @@ impl SlidingCounter {
     /// About `limit` in any `per_ns`. None for a limit of 0 or above [`SlidingCounter::MAX_LIMIT`], no `per_ns`, or a generation that is none
     /// of 1 to 15.
     pub fn new(limit: u64, per_ns: u64, generation: u64) -> Option<SlidingCounter> {
-        SlidingCounter::with(limit, Grid::new(per_ns)?, generation)
-    }
-
-    fn with(limit: u64, grid: Grid, generation: u64) -> Option<SlidingCounter> {
-        let layout = Layout::new(limit, 2, 16)?;
-        is_generation(generation).then_some(SlidingCounter { limit, grid, layout, generation })
+        let counted = Counted::new(limit, Grid::new(per_ns)?, 2, 16, generation)?;
+        Some(SlidingCounter { counted })
     }
 
     /// Which change of the rule these numbers are of.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.counted.generation
     }
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        let [width, reciprocal] = self.grid.words();
-        [self.limit, width, reciprocal, self.layout.packed(self.generation), 0, 0, 0, 0]
+        let [a, b, c, d] = self.counted.words();
+        [a, b, c, d, 0, 0, 0, 0]
     }
 
     /// Reads [`SlidingCounter::words`].
-    pub fn of(words: [u64; 8]) -> Option<SlidingCounter> {
-        let [limit, width, reciprocal, packed, ..] = words;
-        SlidingCounter::with(limit, Grid::of(width, reciprocal)?, Layout::unpacked(packed).1)
+    pub fn of([a, b, c, d, ..]: [u64; 8]) -> Option<SlidingCounter> {
+        Some(SlidingCounter { counted: Counted::of([a, b, c, d], 2, 16)? })
     }
 
     /// The word after taking `cost` at `now`, and the wait, which is none.
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
-        if cost > self.limit {
+        if cost > self.counted.limit {
             return Err(Refusal::Never);
         }
         if cost == 0 {
             return Ok((seen, 0));
         }
         let with = Seen { current: at.current + cost, ..at };
-        if self.estimate(with) > self.times_per(self.limit) {
+        if self.estimate(with) > self.times_per(self.counted.limit) {
             return Err(Refusal::Empty(self.wait(at, cost)));
         }
         Ok((self.word(with), 0))
@@ -92,35 +85,36 @@ impl SlidingCounter {
 
     /// Gives `cost` back that was taken at `at` and not used. Once the window after its own is over there is nothing to give.
     pub fn give_back<W: Word>(&self, word: &W, at: u64, cost: u64) {
-        let index = self.grid.place(at).index;
+        let index = self.counted.grid.place(at).index;
         let _: Result<(), Refusal> = update(word, |seen| {
-            if untouched(seen, self.generation)? {
+            if untouched(seen, self.counted.generation)? {
                 return Ok((seen, ()));
             }
-            let [current, previous] = self.layout.counts(seen);
-            let counts = match self.layout.behind(seen, index) {
+            let [current, previous] = self.counted.layout.counts(seen);
+            let counts = match self.counted.layout.behind(seen, index) {
                 0 => [current.saturating_sub(cost), previous],
                 -1 => [current, previous.saturating_sub(cost)],
                 _ => [current, previous],
             };
-            let index = index.wrapping_sub(self.layout.behind(seen, index) as u64);
-            Ok((self.layout.word(index, counts, self.generation), ()))
+            let index = index.wrapping_sub(self.counted.layout.behind(seen, index) as u64);
+            Ok((self.counted.word(index, counts), ()))
         });
     }
 
     /// The estimate's share of the limit, in thousandths.
     pub fn pressure(&self, seen: u64, now: u64) -> u32 {
-        let used = self.seen(seen, now).map_or(0, |at| self.estimate(at) / u128::from(self.grid.width));
-        per_mille(used as u64, self.limit)
+        let used = self.seen(seen, now).map_or(0, |at| self.estimate(at) / u128::from(self.counted.grid.width));
+        per_mille(used as u64, self.counted.limit)
     }
 
     /// The word for these numbers that counts the estimate of `seen` under `old`, rounded up, as taken now. Words of any other generation
     /// stay as they are.
     pub fn rescale(&self, old: &SlidingCounter, seen: u64, now: u64) -> u64 {
-        match (untouched(seen, old.generation), old.seen(seen, now)) {
+        match (untouched(seen, old.counted.generation), old.seen(seen, now)) {
             (Ok(false), Ok(at)) => {
-                let current = (old.estimate(at).div_ceil(u128::from(old.grid.width)) as u64).min(self.limit);
-                self.word(Seen { index: self.grid.place(now).index, current, previous: 0, ..at })
+                let current =
+                    (old.estimate(at).div_ceil(u128::from(old.counted.grid.width)) as u64).min(self.counted.limit);
+                self.word(Seen { index: self.counted.grid.place(now).index, current, previous: 0, ..at })
             }
             _ => seen,
         }
@@ -128,32 +122,28 @@ impl SlidingCounter {
 
     /// The limit, which is the largest cost.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.counted.limit
     }
 
     /// Whether a word is of these numbers; one that nobody has touched is of any.
     pub fn owns(&self, word: u64) -> bool {
-        owns(word, self.generation)
+        owns(word, self.counted.generation)
     }
 
     /// Brings a word that lies ahead of `now`, because time went back, into the window of `now` with what it has counted. `now`
     /// must be read anew for this, or a late thread would open a window again that is over.
     pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let (seen, index) = (word.get(), self.grid.place(now).index);
-        if untouched(seen, self.generation) == Ok(false) && self.layout.behind(seen, index) < 0 {
-            // Failing means that another did it, or time went on.
-            let _ = word.swap_if(seen, self.layout.word(index, self.layout.counts(seen), self.generation));
-        }
+        self.counted.rebase(word, now, |counts| counts);
     }
 
     fn seen(&self, seen: u64, now: u64) -> Result<Seen, Refusal> {
-        let place = self.grid.place(now);
+        let place = self.counted.grid.place(now);
         let here = Seen { index: place.index, current: 0, previous: 0, since: place.since, lead: 0 };
-        if untouched(seen, self.generation)? {
+        if untouched(seen, self.counted.generation)? {
             return Ok(here);
         }
-        let [current, previous] = self.layout.counts(seen);
-        Ok(match self.layout.behind(seen, place.index) {
+        let [current, previous] = self.counted.layout.counts(seen);
+        Ok(match self.counted.layout.behind(seen, place.index) {
             0 => Seen { current, previous, ..here },
             1 => Seen { previous: current, ..here },
             later if later > 1 => here,
@@ -167,20 +157,20 @@ impl SlidingCounter {
 
     /// The estimate times `per`, so that nothing is rounded.
     fn estimate(&self, at: Seen) -> u128 {
-        u128::from(at.previous) * u128::from(self.grid.width - at.since) + self.times_per(at.current)
+        u128::from(at.previous) * u128::from(self.counted.grid.width - at.since) + self.times_per(at.current)
     }
 
     fn times_per(&self, count: u64) -> u128 {
-        u128::from(count) * u128::from(self.grid.width)
+        u128::from(count) * u128::from(self.counted.grid.width)
     }
 
     /// When `cost` will be admitted if nothing else is: later in this window, as the one before weighs less and less, or in the next.
     #[cold]
     fn wait(&self, at: Seen, cost: u64) -> u64 {
-        let room = self.limit - cost;
+        let room = self.counted.limit - cost;
         let in_window = match room.checked_sub(at.current) {
             Some(room) => self.weighs(at.previous, room),
-            None => u128::from(self.grid.width) + self.weighs(at.current, room),
+            None => u128::from(self.counted.grid.width) + self.weighs(at.current, room),
         };
         saturating(at.lead + in_window.saturating_sub(u128::from(at.since)))
     }
@@ -188,11 +178,11 @@ impl SlidingCounter {
     /// How far into a window a previous count weighs no more than `room`.
     fn weighs(&self, previous: u64, room: u64) -> u128 {
         let allowed = self.times_per(room).checked_div(u128::from(previous)).unwrap_or(u128::MAX);
-        u128::from(self.grid.width).saturating_sub(allowed)
+        u128::from(self.counted.grid.width).saturating_sub(allowed)
     }
 
     fn word(&self, at: Seen) -> u64 {
-        self.layout.word(at.index, [at.current, at.previous], self.generation)
+        self.counted.word(at.index, [at.current, at.previous])
     }
 }
 

@@ -19,18 +19,16 @@
 //! buckets at the largest limits, 2³⁵ at 1000) looks the same as time that went back; [`SlidingWindow::rebase`] mends both, and either costs at most
 //! one window.
 
-use super::common::{GENERATION_BITS, GENERATION_MASK, Refusal, is_generation, owns, per_mille, saturating, untouched};
-use super::grid::{Grid, Layout};
+use super::common::{GENERATION_BITS, GENERATION_MASK, Refusal, owns, per_mille, saturating, untouched};
+use super::counted::Counted;
+use super::grid::Grid;
 use crate::word::{Word, update};
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlidingWindow {
-    limit: u64,
+    counted: Counted,
     buckets: u64,
-    grid: Grid,
-    layout: Layout,
-    generation: u64,
 }
 
 /// A decision word seen from a moment.
@@ -56,31 +54,27 @@ impl SlidingWindow {
     /// [`SlidingWindow::MAX_LIMIT`], another number of buckets, no `per_ns`, or a generation that is none of 1 to 15.
     pub fn new(limit: u64, per_ns: u64, buckets: u64, generation: u64) -> Option<SlidingWindow> {
         let grid = Grid::new(per_ns.div_ceil(buckets.max(1)))?;
-        SlidingWindow::with(limit, grid, buckets, generation)
+        SlidingWindow::with(Counted::new(limit, grid, 2, 16, generation)?, buckets)
     }
 
-    fn with(limit: u64, grid: Grid, buckets: u64, generation: u64) -> Option<SlidingWindow> {
-        let layout = Layout::new(limit, 2, 16)?;
-        let possible = (2..=60).contains(&buckets) && is_generation(generation);
-        possible.then_some(SlidingWindow { limit, buckets, grid, layout, generation })
+    fn with(counted: Counted, buckets: u64) -> Option<SlidingWindow> {
+        (2..=60).contains(&buckets).then_some(SlidingWindow { counted, buckets })
     }
 
     /// Which change of the rule these numbers are of.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.counted.generation
     }
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        let [width, reciprocal] = self.grid.words();
-        [self.limit, width, reciprocal, self.layout.packed(self.generation), self.buckets, 0, 0, 0]
+        let [a, b, c, d] = self.counted.words();
+        [a, b, c, d, self.buckets, 0, 0, 0]
     }
 
     /// Reads [`SlidingWindow::words`].
-    pub fn of(words: [u64; 8]) -> Option<SlidingWindow> {
-        let [limit, width, reciprocal, packed, buckets, ..] = words;
-        let grid = Grid::of(width, reciprocal)?;
-        SlidingWindow::with(limit, grid, buckets, Layout::unpacked(packed).1)
+    pub fn of([a, b, c, d, buckets, ..]: [u64; 8]) -> Option<SlidingWindow> {
+        SlidingWindow::with(Counted::of([a, b, c, d], 2, 16)?, buckets)
     }
 
     /// How many bucket words it needs.
@@ -117,54 +111,49 @@ impl SlidingWindow {
 
     /// Gives `cost` back that was taken at `at` and not used, if its bucket counts still: a finished one stays as it is.
     pub fn give_back<W: Word>(&self, word: &W, at: u64, cost: u64) {
-        let index = self.grid.place(at).index;
+        let index = self.counted.grid.place(at).index;
         let _: Result<(), Refusal> = update(word, |seen| {
-            if untouched(seen, self.generation)? || self.layout.behind(seen, index) != 0 {
+            if untouched(seen, self.counted.generation)? || self.counted.layout.behind(seen, index) != 0 {
                 return Ok((seen, ()));
             }
-            let [current, earlier] = self.layout.counts(seen);
+            let [current, earlier] = self.counted.layout.counts(seen);
             Ok((self.word(index, current.saturating_sub(cost), earlier), ()))
         });
     }
 
     /// The used share of the window, in thousandths.
     pub fn pressure<W: Word>(&self, seen: u64, buckets: &[W], now: u64) -> u32 {
-        self.total(seen, buckets, now).map_or(0, |total| per_mille(total, self.limit))
+        self.total(seen, buckets, now).map_or(0, |total| per_mille(total, self.counted.limit))
     }
 
     /// The decision word for these numbers that counts what is live in `seen` under `old` as taken now. Words of any other generation stay as they
     /// are. The bucket words stay where they are: they are of the old generation, and passed over.
     pub fn rescale<W: Word>(&self, old: &SlidingWindow, seen: u64, buckets: &[W], now: u64) -> u64 {
-        match (untouched(seen, old.generation), old.total(seen, buckets, now)) {
-            (Ok(false), Ok(total)) => self.word(self.grid.place(now).index, total.min(self.limit), 0),
+        match (untouched(seen, old.counted.generation), old.total(seen, buckets, now)) {
+            (Ok(false), Ok(total)) => self.word(self.counted.grid.place(now).index, total.min(self.counted.limit), 0),
             _ => seen,
         }
     }
 
     /// The limit, which is the largest cost.
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.counted.limit
     }
 
     /// Whether a decision word is of these numbers; one that nobody has touched is of any.
     pub fn owns(&self, word: u64) -> bool {
-        owns(word, self.generation)
+        owns(word, self.counted.generation)
     }
 
     /// Brings a decision word that lies ahead of `now`, because time went back, into the bucket of `now` with all that it has counted. `now`
     /// must be read anew for this, or a late thread would open a bucket again that is over.
     pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let (seen, index) = (word.get(), self.grid.place(now).index);
-        if untouched(seen, self.generation) == Ok(false) && self.layout.behind(seen, index) < 0 {
-            let [current, earlier] = self.layout.counts(seen);
-            // Failing means that another did it, or time went on.
-            let _ = word.swap_if(seen, self.word(index, (current + earlier).min(self.limit), 0));
-        }
+        self.counted.rebase(word, now, |[current, earlier]| [(current + earlier).min(self.counted.limit), 0]);
     }
 
     /// All that counts at `now`.
     fn total<W: Word>(&self, seen: u64, buckets: &[W], now: u64) -> Result<u64, Refusal> {
-        let [current, earlier] = self.layout.counts(self.here(seen, buckets, now)?);
+        let [current, earlier] = self.counted.layout.counts(self.here(seen, buckets, now)?);
         Ok(current + earlier)
     }
 
@@ -173,19 +162,19 @@ impl SlidingWindow {
         let seen = self.seen(word, now)?;
         let earlier = seen.earlier.unwrap_or_else(|| {
             let live = (1..self.buckets).filter_map(|back| seen.index.checked_sub(back));
-            live.map(|index| self.counted(&seen, buckets, index)).sum::<u64>().min(self.layout.most())
+            live.map(|index| self.counted(&seen, buckets, index)).sum::<u64>().min(self.counted.layout.most())
         });
         Ok(self.word(seen.index, seen.current, earlier))
     }
 
     /// Takes from a word that has been brought to its bucket, from `seen`.
     fn admit<W: Word>(&self, here: u64, seen: u64, buckets: &[W], now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
-        let [current, earlier] = self.layout.counts(here);
-        if cost > self.limit || buckets.len() < self.buckets() {
+        let [current, earlier] = self.counted.layout.counts(here);
+        if cost > self.counted.limit || buckets.len() < self.buckets() {
             return Err(Refusal::Never);
         }
-        if current + earlier + cost > self.limit && cost > 0 {
-            let over = current + earlier + cost - self.limit;
+        if current + earlier + cost > self.counted.limit && cost > 0 {
+            let over = current + earlier + cost - self.counted.limit;
             return Err(Refusal::Empty(self.wait(seen, buckets, now, over)));
         }
         // Its index is cut already, and stays as it is.
@@ -205,7 +194,7 @@ impl SlidingWindow {
                 break;
             }
         }
-        let out = (u128::from(last) + u128::from(self.buckets)) * u128::from(self.grid.width);
+        let out = (u128::from(last) + u128::from(self.buckets)) * u128::from(self.counted.grid.width);
         saturating(out.saturating_sub(u128::from(now)))
     }
 
@@ -232,12 +221,12 @@ impl SlidingWindow {
     }
 
     fn seen(&self, word: u64, now: u64) -> Result<Seen, Refusal> {
-        let index = self.grid.place(now).index;
-        if untouched(word, self.generation)? {
+        let index = self.counted.grid.place(now).index;
+        if untouched(word, self.counted.generation)? {
             return Ok(Seen { index, finished: None, current: 0, earlier: Some(0) });
         }
-        let [current, earlier] = self.layout.counts(word);
-        let behind = self.layout.behind(word, index);
+        let [current, earlier] = self.counted.layout.counts(word);
+        let behind = self.counted.layout.behind(word, index);
         if behind <= 0 {
             let index = index.wrapping_add(behind.unsigned_abs());
             return Ok(Seen { index, finished: None, current, earlier: Some(earlier) });
@@ -258,18 +247,18 @@ impl SlidingWindow {
     }
 
     fn bucket_word(&self, index: u64, count: u64) -> u64 {
-        index << (GENERATION_BITS + self.layout.count_bits) | count << GENERATION_BITS | self.generation
+        index << (GENERATION_BITS + self.counted.layout.count_bits) | count << GENERATION_BITS | self.counted.generation
     }
 
     /// A bucket word's count, if it is of this bucket.
     fn count_of(&self, word: u64, index: u64) -> Option<u64> {
-        let counts = self.layout.most() << GENERATION_BITS;
-        let own = word & GENERATION_MASK == self.generation && word & !counts == self.bucket_word(index, 0);
+        let counts = self.counted.layout.most() << GENERATION_BITS;
+        let own = word & GENERATION_MASK == self.counted.generation && word & !counts == self.bucket_word(index, 0);
         own.then_some((word & counts) >> GENERATION_BITS)
     }
 
     fn word(&self, index: u64, current: u64, earlier: u64) -> u64 {
-        self.layout.word(index, [current, earlier], self.generation)
+        self.counted.word(index, [current, earlier])
     }
 }
 
