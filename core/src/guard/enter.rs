@@ -52,7 +52,7 @@ impl Stopped {
 
 impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
-    #[inline]
+    #[inline(always)]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let is_plain = call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0;
         match if is_plain { self.enter_plain(permit) } else { Err(Stopped::AT_ONCE) } {

@@ -46,7 +46,7 @@ enum Part {
 impl Permit {
     /// Gives the permit back and tells how the call ended. A permit that holds nothing, or was entered by another
     /// process, is left as it is and counted. **Hot.**
-    #[inline]
+    #[inline(always)]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         match if outcome == Outcome::Success {
             self.exit_plain()
