@@ -25,6 +25,7 @@ pub mod slot;
 pub mod system;
 pub mod tagged;
 pub mod throttle;
+pub mod trylock;
 pub mod word;
 
 pub use error::{Error, ErrorKind, Result};

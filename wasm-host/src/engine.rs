@@ -4,10 +4,10 @@ use crate::error::PolicyError;
 use crate::guest::GuestState;
 use crate::imports;
 use crate::lock;
-use crate::trylock::TryLock;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 use tidegate_core::fork;
+use tidegate_core::trylock::TryLock;
 use wasmtime::{Config, Engine, Linker, OptLevel, Result, WasmBacktraceDetails, WasmFeatures};
 
 /// A guest's stack; threads that call policies need some more than this below them.

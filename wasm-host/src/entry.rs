@@ -6,12 +6,12 @@ use crate::place::{Place, Seat};
 use crate::state::PolicyState;
 use crate::thread::{Pin, Slot};
 use crate::ticker;
-use crate::trylock::TryLock;
 use crate::uses::Uses;
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 use tidegate_core::policy::{Attribute, Policy, Record, Verdict};
+use tidegate_core::trylock::TryLock;
 
 const PLACE_BITS: u32 = 4;
 /// Places of a policy: one serves, one is kept to roll back to, eight may be retired, one is being

@@ -3,9 +3,9 @@
 //! Sixteen shards of a fixed number of cells, each behind a lock that is tried and never waited
 //! for: a shard that is taken at the moment (for some 20 ns) is an answer of its own, counted.
 
-use crate::trylock::{Guard, TryLock};
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering::*, compiler_fence};
+use tidegate_core::trylock::{Guard, TryLock};
 
 /// The most keys that one policy may keep.
 pub const KEYS_MAX: usize = SHARDS * CELLS;

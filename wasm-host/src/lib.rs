@@ -49,7 +49,6 @@ mod thread;
 mod ticker;
 #[cfg(test)]
 mod torn;
-mod trylock;
 mod uses;
 mod verdict;
 

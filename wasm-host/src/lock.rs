@@ -2,10 +2,10 @@
 //! held, as that thread is not there to give it back.
 
 use crate::error::PolicyError;
-use crate::trylock::{Guard, TryLock};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering::Release, compiler_fence};
 use std::time::{Duration, Instant};
+use tidegate_core::trylock::{Guard, TryLock};
 
 /// As long as the runtime's own cold calls wait.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! What guests say, in a bounded ring.
 
-use crate::trylock::TryLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tidegate_core::trylock::TryLock;
 
 /// Lines that a policy's ring keeps; older ones are written over.
 pub const LOG_LINES: usize = 256;

@@ -11,11 +11,11 @@ use crate::entry::{Entry, PLACES, generation_of, pack, place_of};
 use crate::error::PolicyError;
 use crate::generation::Generation;
 use crate::instance::Instance;
-use crate::trylock::Guard;
 use crate::uses::{Status, Uses};
 use crate::{lock, thread};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
+use tidegate_core::trylock::Guard;
 
 /// The most retired generations that wait for their last call.
 pub const RETIRED_MAX: usize = 8;

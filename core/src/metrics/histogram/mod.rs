@@ -80,15 +80,22 @@ impl Counts {
         Counts { zero: 0, buckets }
     }
 
-    /// The counts of the zero bucket and of all others.
-    pub fn all(&self) -> impl Iterator<Item = u64> {
-        std::iter::once(self.zero).chain(self.buckets.iter().copied())
+    /// Makes these the same as others, in place.
+    pub fn copy_from(&mut self, others: &Counts) {
+        self.zero = others.zero;
+        self.buckets.copy_from_slice(&others.buckets);
     }
 
-    /// Takes others off, which come as [`Counts::all`] does; none falls below 0.
-    pub fn take_off(&mut self, others: impl Iterator<Item = u64>) {
-        let mine = std::iter::once(&mut self.zero).chain(&mut self.buckets);
-        mine.zip(others).for_each(|(mine, other)| *mine = mine.saturating_sub(other));
+    /// How many values have come since others were counted.
+    pub fn count_since(&self, others: &Counts) -> u64 {
+        let buckets = self.buckets.iter().zip(&others.buckets).map(|(now, before)| now.saturating_sub(*before));
+        self.zero.saturating_sub(others.zero) + buckets.sum::<u64>()
+    }
+
+    /// Takes others off; none falls below 0.
+    pub fn take_off(&mut self, others: &Counts) {
+        self.zero = self.zero.saturating_sub(others.zero);
+        self.buckets.iter_mut().zip(&others.buckets).for_each(|(mine, other)| *mine = mine.saturating_sub(*other));
     }
 
     /// Adds one slot's run, whose histogram starts at `base`.

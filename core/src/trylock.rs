@@ -1,15 +1,15 @@
 //! A lock that is tried and never waited for, and that a forked child takes over from its parent.
 
+use crate::fork;
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::*};
-use tidegate_core::fork;
 
 /// Guards plain data: after a fork in the middle of another thread's change, the child goes on with
 /// whatever half of it was made. So `T` must have no state that is wrong (numbers, bytes, a single pointer), or one that
 /// the holder mends when the lock was [inherited](Guard::inherited).
 #[derive(Default)]
-pub(crate) struct TryLock<T> {
+pub struct TryLock<T> {
     /// 0, or the fork epoch of the process that holds it.
     held_in: AtomicU64,
     data: UnsafeCell<T>,
@@ -18,7 +18,8 @@ pub(crate) struct TryLock<T> {
 // SAFETY: the data is reached only through a guard, and one guard exists at a time.
 unsafe impl<T: Send> Sync for TryLock<T> {}
 
-pub(crate) struct Guard<'a, T> {
+/// Who holds the lock.
+pub struct Guard<'a, T> {
     lock: &'a TryLock<T>,
     inherited: bool,
 }
@@ -31,6 +32,7 @@ impl<T> Guard<'_, T> {
 }
 
 impl<T> TryLock<T> {
+    /// Held by nobody.
     pub const fn new(data: T) -> Self {
         Self { held_in: AtomicU64::new(0), data: UnsafeCell::new(data) }
     }
