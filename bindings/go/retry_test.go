@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/bindings/go"
+	"github.com/tidegate/tidegate/bindings/go/internal/clocktest"
 )
 
 const retryTwice = `{"retry": {"max_attempts": 3, "backoff": {"growth": "constant", "base": "10ms", "jitter": "none"}}}`
@@ -20,24 +21,11 @@ const retryTwice = `{"retry": {"max_attempts": 3, "backoff": {"growth": "constan
 // atOnce tries again without a wait, so that no clock need move.
 const atOnce = `{"retry": {"max_attempts": 3, "backoff": {"growth": "constant", "base": "0s", "jitter": "none"}}}`
 
-// moving moves the clock on whenever a call waits, until the test ends.
-func moving(t *testing.T, rt *tidegate.Runtime, step time.Duration) {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for rt.Clock().BlockUntilWaiting(ctx, 1) == nil {
-			_ = rt.Clock().Advance(step)
-		}
-	}()
-	t.Cleanup(func() { stop(); <-done })
-}
-
 func TestRetryTriesAgainUntilItSucceeds(t *testing.T) {
 	rt := openVirtual(t)
 	g := guarded(t, rt, retryTwice)
 	start := rt.Clock().Now()
-	moving(t, rt, 10*time.Millisecond)
+	clocktest.MoveOn(t, rt, 10*time.Millisecond)
 	attempts := 0
 	must(t, g.Retry(t.Context(), func(context.Context) error {
 		if attempts++; attempts < 3 {
@@ -81,7 +69,7 @@ func TestRetryHeedsADeadlineAndARetryAfter(t *testing.T) {
 		t.Fatalf("%d attempts, though the wait reaches the deadline", attempts)
 	}
 	start := rt.Clock().Now()
-	moving(t, rt, time.Minute)
+	clocktest.MoveOn(t, rt, time.Minute)
 	mustBe(t, g.Retry(t.Context(), later), errBackend)
 	if waited := rt.Clock().Now() - start; attempts != 4 || waited != 2*time.Minute {
 		t.Fatalf("%d attempts, waited %v", attempts, waited)
@@ -90,7 +78,7 @@ func TestRetryHeedsADeadlineAndARetryAfter(t *testing.T) {
 
 func TestATimeLimitHoldsForAllAttemptsTogether(t *testing.T) {
 	rt := openVirtual(t)
-	g := guarded(t, rt, `{"retry": {"backoff": {"growth": "constant", "base": "0s", "jitter": "none"}}}`)
+	g := guarded(t, rt, atOnce)
 	attempts := 0
 	slow := func(ctx context.Context) error {
 		attempts++
@@ -132,7 +120,7 @@ func TestFaultsNeedLeave(t *testing.T) {
 func TestHedgeTakesTheFirstSuccess(t *testing.T) {
 	rt := openVirtual(t)
 	g := guarded(t, rt, `{"hedge": {"delay": "10ms"}}`)
-	moving(t, rt, 10*time.Millisecond)
+	clocktest.MoveOn(t, rt, 10*time.Millisecond)
 	var attempts atomic.Int32
 	cancelled := make(chan struct{})
 	value, err := tidegate.Hedge(t.Context(), g, func(ctx context.Context) (int32, error) {
@@ -282,7 +270,7 @@ func TestAttemptsOfAWrapperAreDecidedOnLikeAnyOther(t *testing.T) {
 	}
 	for _, c := range cases {
 		rt := openVirtual(t)
-		moving(t, rt, time.Millisecond)
+		clocktest.MoveOn(t, rt, time.Millisecond)
 		attempts := 0
 		err := guarded(t, rt, atOnce).RetryAttempts(t.Context(), func([]tidegate.CallOption) tidegate.Attempt { attempts++; return c.attempt }, c.opts...)
 		if attempts != c.want || err != c.attempt.Err {
@@ -299,7 +287,7 @@ func TestAttemptsWaitAsTheCalleeSaid(t *testing.T) {
 		rt := openVirtual(t)
 		g := guarded(t, rt, retryTwice)
 		start := rt.Clock().Now()
-		moving(t, rt, time.Minute)
+		clocktest.MoveOn(t, rt, time.Minute)
 		mustBe(t, g.RetryAttempts(t.Context(), func([]tidegate.CallOption) tidegate.Attempt { return attempt }), errBackend)
 		if waited := rt.Clock().Now() - start; waited != 2*time.Minute {
 			t.Errorf("waited %v", waited)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tidegate/tidegate/bindings/go"
 	tggrpc "github.com/tidegate/tidegate/bindings/go/grpc"
+	"github.com/tidegate/tidegate/bindings/go/internal/clocktest"
 )
 
 const (
@@ -39,19 +40,6 @@ func failing(calls *atomic.Int32, failures int32, code codes.Code) *service {
 		}
 		return nil
 	}}
-}
-
-// moving moves the clock on whenever a call waits, until the test ends.
-func moving(t *testing.T, rt *tidegate.Runtime, step time.Duration) {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for rt.Clock().BlockUntilWaiting(ctx, 1) == nil {
-			_ = rt.Clock().Advance(step)
-		}
-	}()
-	t.Cleanup(func() { stop(); <-done })
 }
 
 func TestCallsOfIdempotentMethodsAreMadeAgain(t *testing.T) {
@@ -178,7 +166,7 @@ func TestServersWordOnWhenToComeBackIsHeeded(t *testing.T) {
 		{"trailer before RetryInfo", func(ctx context.Context) error { _ = pushes("-1")(ctx); return informs(ctx) }, 0, 1},
 	} {
 		rt := open(t, unaryAtOnce, tidegate.WithVirtualClock(time.Hour))
-		moving(t, rt, time.Minute)
+		clocktest.MoveOn(t, rt, time.Minute)
 		waited, calls := waits(t, rt, t.Context(), c.answer)
 		if calls != c.calls || waited != c.want {
 			t.Errorf("%s: %d calls, waited %v", c.what, calls, waited)
@@ -197,7 +185,7 @@ func TestNoAttemptIsBegunPastTheDeadline(t *testing.T) {
 
 func TestRefusalOfTheClientsGuardIsTriedAgainWhateverTheMethod(t *testing.T) {
 	rt := open(t, `{"`+clientUnary+`": {"rate": [{"limit": 1, "per": "1m", "burst": 1}], "retry": {}}}`, tidegate.WithVirtualClock(time.Hour))
-	moving(t, rt, time.Minute)
+	clocktest.MoveOn(t, rt, time.Minute)
 	client := connect(t, &service{unary: fine}, nil, guardedClient(rt)...)
 	for range 3 {
 		must(t, call(t.Context(), client))
@@ -213,7 +201,7 @@ func TestRefusalOfTheServersGuardIsWaitedFor(t *testing.T) {
 	client := connect(t, &service{unary: fine}, guardedServer(rt), guardedClient(rt, every)...)
 	must(t, call(t.Context(), client))
 	start := rt.Clock().Now()
-	moving(t, rt, time.Minute)
+	clocktest.MoveOn(t, rt, time.Minute)
 	must(t, call(t.Context(), client))
 	if waited := rt.Clock().Now() - start; waited != time.Minute {
 		t.Fatal(waited)

@@ -15,11 +15,11 @@ type wholeKey struct{}
 // try makes the attempts at an operation that the guard's rules allow. Each
 // asks the guard; then attempt ends its call, or leaves that to what it gives.
 func (g *guarded) try(ctx context.Context, op Operation, on *conn, attempt func(*call) error) error {
-	a := attempts{guarded: g, caller: ctx, on: on, opts: g.about(ctx, op), attempt: attempt}
+	a, opts := attempts{guarded: g, caller: ctx, on: on, attempt: attempt}, g.about(ctx, op)
 	if ctx.Value(wholeKey{}) != nil {
-		return a.next(a.opts).Err
+		return a.next(opts).Err
 	}
-	return g.guard.RetryAttempts(ctx, a.next, a.opts...)
+	return g.guard.RetryAttempts(ctx, a.next, opts...)
 }
 
 // about is what the guard is told of a call.
@@ -38,7 +38,6 @@ type attempts struct {
 	guarded *guarded
 	caller  context.Context
 	on      *conn // nil: it is to be made
-	opts    []tidegate.CallOption
 	attempt func(*call) error
 	before  error // of the last attempt that may have reached the database
 }

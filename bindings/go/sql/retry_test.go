@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidegate/tidegate/bindings/go"
+	"github.com/tidegate/tidegate/bindings/go/internal/clocktest"
 	tgsql "github.com/tidegate/tidegate/bindings/go/sql"
 )
 
@@ -31,19 +32,6 @@ func (f *fake) times(what string) (n int) {
 // failing gives a fake for which this fails twice.
 func failing(what string, err error) *fake {
 	return &fake{next: map[string][]error{what: {err, err}}}
-}
-
-// moving moves the clock on whenever a call waits, until the test ends.
-func (s *setup) moving(step time.Duration) {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for s.rt.Clock().BlockUntilWaiting(ctx, 1) == nil {
-			_ = s.rt.Clock().Advance(step)
-		}
-	}()
-	s.Cleanup(func() { stop(); <-done })
 }
 
 // asks makes a call, over one way into the database.
@@ -150,7 +138,7 @@ func TestOnlyOutcomesOfTheRulesAreTriedAgain(t *testing.T) {
 
 func TestRefusalIsTriedAgainWhateverWasToBeDone(t *testing.T) {
 	s := guarded(t, `{"rate": [{"limit": 1, "per": "1m", "burst": 2}], "retry": {}}`, &fake{})
-	s.moving(time.Minute)
+	clocktest.MoveOn(s.T, s.rt, time.Minute)
 	for range 3 {
 		must(t, executes("ok")(t.Context(), s.db))
 	}
@@ -259,7 +247,7 @@ func TestBadConnectionOfABeginIsNotRepeatedTwice(t *testing.T) {
 
 func TestTransactionThatIsRefusedWaitsForItsTurn(t *testing.T) {
 	s := guarded(t, `{"rate": [{"limit": 1, "per": "1m", "burst": 2}], "retry": {}}`, &fake{})
-	s.moving(time.Minute)
+	clocktest.MoveOn(s.T, s.rt, time.Minute)
 	for range 3 {
 		must(t, tgsql.InTx(t.Context(), s.guard, s.db, transfers))
 	}
