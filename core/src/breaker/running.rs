@@ -60,10 +60,12 @@ impl Slow {
     }
 
     /// The rule of such words.
+    #[inline(always)]
     pub fn of([reciprocal, turn]: [u64; 2]) -> Slow {
         Slow { reciprocal, turn: turn & 3 }
     }
 
+    #[inline(always)]
     fn epoch(&self, now: u64) -> u64 {
         ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & EPOCH_MASK
     }

@@ -57,14 +57,18 @@ impl When {
 
     /// From [`When::words`]; garbage gives some condition.
     pub(super) fn from_words([head, parts @ ..]: [u64; 5]) -> When {
-        let how = match head >> 32 & 3 {
-            0 => How::Any,
-            1 => How::Equal,
-            _ => How::Prefix,
-        };
-        let mut when = When { id: head as u32, how, len: (head >> 40) as u8, value: [0; MAX_VALUE] };
+        let mut when = When { id: head as u32, how: how(head), len: (head >> 40) as u8, value: [0; MAX_VALUE] };
         when.value.as_chunks_mut().0.iter_mut().zip(parts).for_each(|(chunk, part)| *chunk = part.to_le_bytes());
         when
+    }
+
+    /// Whether a condition whose first word this is means no call with these attributes: by names and lengths alone.
+    #[inline]
+    pub fn spares(head: u64, attributes: &[Attribute<'_>]) -> bool {
+        let len = usize::from((head >> 40) as u8);
+        let fits = |value: &[u8]| if how(head) == How::Equal { value.len() == len } else { value.len() >= len };
+        let meant = |attribute: &Attribute<'_>| attribute.id == head as u32 && fits(attribute.value);
+        how(head) != How::Any && len <= MAX_VALUE && !attributes.iter().any(meant)
     }
 
     /// Whether a call with these attributes is meant. One without the attribute is not.
@@ -79,12 +83,24 @@ impl When {
     }
 }
 
+#[inline]
+fn how(head: u64) -> How {
+    match head >> 32 & 3 {
+        0 => How::Any,
+        1 => How::Equal,
+        _ => How::Prefix,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn matches(when: When, id: u32, value: &[u8]) -> bool {
-        when.matches(&[Attribute { id: 99, value: b"acme" }, Attribute { id, value }])
+        let attributes = [Attribute { id: 99, value: b"acme" }, Attribute { id, value }];
+        let matches = when.matches(&attributes);
+        assert!(!(matches && When::spares(when.words()[0], &attributes)), "spared at first sight");
+        matches
     }
 
     #[test]
@@ -96,6 +112,15 @@ mod tests {
         assert!(matches(prefix, 1, b"acme") && matches(prefix, 1, b"acme2"));
         assert!(!matches(prefix, 1, b"acm") && !matches(prefix, 2, b"acme"));
         assert!(!acme.matches(&[]) && When::any().matches(&[]));
+    }
+
+    #[test]
+    fn names_and_lengths_spare_most_at_first_sight() {
+        let spares = |when: When, id, value: &[u8]| When::spares(when.words()[0], &[Attribute { id, value }]);
+        let (acme, prefix) = (When::equal(1, b"acme").unwrap(), When::prefix(1, b"acme").unwrap());
+        assert!(spares(acme, 2, b"acme") && spares(acme, 1, b"acm") && spares(acme, 1, b"acme2"));
+        assert!(spares(prefix, 2, b"acme") && spares(prefix, 1, b"acm") && !spares(prefix, 1, b"acme2"));
+        assert!(!spares(acme, 1, b"tnt!") && !spares(When::any(), 1, b""));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::breaker::transition::Forced;
 use crate::breaker::window::{self, BAD, GOOD, Place, SLOW, Sum, Verdict};
 use crate::error;
 use crate::rules::Mode;
-use crate::runtime::Local;
+use crate::runtime::current;
 use crate::slot::lane::{Count, Run, each_run};
 use crate::word::update;
 use std::sync::atomic::{Ordering::*, fence};
@@ -50,6 +50,14 @@ impl Guard {
         }
     }
 
+    /// The breaker's word where it is closed, and no calls that are running have to be looked at.
+    #[inline(always)]
+    pub(super) fn closed_breaker(&self, facts: &Facts, now: u64) -> Option<u64> {
+        let seen = self.cell().hot.breaker.load(Acquire);
+        let looks = facts.stages().has(Stages::SLOW) && self.is_time_to_look(facts, now);
+        (state::is_closed(seen) && !looks).then_some(seen)
+    }
+
     /// The word of the run in which a call that ended well counts one more, when that is all there is to it.
     #[inline(always)]
     pub(super) fn good_end_at<'a>(&self, facts: &Facts, run: impl Count<'a>, breaker: u64, now: u64) -> Option<usize> {
@@ -81,17 +89,17 @@ impl Guard {
     pub(super) fn tell_whole_breaker(
         &'static self,
         facts: &Facts,
-        further: &Further<'_>,
         run: Run<'_>,
         breaker: u64,
         (outcome, duration): (Outcome, u64),
         now: u64,
     ) {
         let (hot, generation) = (&self.cell().hot, state::generation_of(breaker));
+        let Some(further) = facts.further() else { return };
         if state::generation_of(hot.breaker.load(Relaxed)) != generation {
             return;
         }
-        let slow = is_slow(further, (outcome, duration));
+        let slow = is_slow(&further, (outcome, duration));
         let ending = if outcome.is_bad() { BAD } else { GOOD } + if slow { SLOW } else { GOOD };
         let place = Place::of(now, facts.window(), breaker);
         let last_calls = further.last_calls(&self.view);
@@ -225,40 +233,62 @@ impl Guard {
         }
     }
 
-    /// Looks at the calls that are running, once in a quarter of what is slow (but not more often than every 262 µs): where
-    /// all of them hang, none ends that would be judged. True: the breaker has changed.
+    /// Looks at the calls that are running, once in a period ([`looks_in`]): where all of them hang, none ends that would be judged. True: the breaker has changed.
     fn finds_many_running(&'static self, facts: &Facts, further: &Further<'_>, breaker: u64, now: u64) -> bool {
         let (Some(slow), Some(second)) = (further.slow(), further.second) else { return false };
         if !matches!(Breaker::of(breaker).state, State::Closed | State::Recovering) {
             return false;
         }
-        let epoch = u64::from(slow.ring.start(now).number());
-        let start = if slow.over_ns < 4 << 18 { now >> 18 | 1 } else { epoch };
-        let seen = second.word(RUNNING_SEEN);
-        if seen.load(Relaxed) == start {
+        let (seen, period) = (second.word(RUNNING_SEEN), looks_in(&slow, now));
+        if seen.load(Relaxed) == period {
             return false;
         }
-        seen.store(start, Relaxed);
+        seen.store(period, Relaxed);
         self.judge_window(facts, breaker, Place::of(now, facts.window(), breaker), now);
         self.cell().hot.breaker.load(Acquire) != breaker
     }
 
+    /// Whether this thread has not looked at them in this period.
+    #[inline(always)]
+    fn is_time_to_look(&self, facts: &Facts, now: u64) -> bool {
+        let slow = facts.further().and_then(|further| further.slow());
+        let seen = facts.second().map(|second| second.word(RUNNING_SEEN).load(Relaxed));
+        slow.is_some_and(|slow| seen != Some(looks_in(&slow, now)))
+    }
+
     /// Counts a call among those that are running; the number is for its exit.
-    pub(super) fn begin_running(&self, further: &Further<'_>, now: u64) -> u32 {
-        let (Some(slow), Some(second)) = (further.slow(), further.second) else { return 0 };
+    #[inline(always)]
+    pub(super) fn begin_running(&self, facts: &Facts, now: u64) -> u32 {
+        let Some(further) = facts.further() else { return 0 };
+        let Some(slow) = further.slow() else { return 0 };
         let start = slow.ring.start(now);
-        running::enter(second, RUNNING, start);
+        match (facts.second(), further.second) {
+            (Some(own), _) => running::enter(own, RUNNING, start),
+            (None, Some(second)) => running::enter(second, RUNNING, start),
+            (None, None) => return 0,
+        }
         start.number()
     }
 
     /// Takes it off again.
-    pub(super) fn end_running(&'static self, local: &Local, permit: &Permit) {
-        if let Some(second) = self.second(local) {
+    #[inline(always)]
+    pub(super) fn end_running(&'static self, facts: &Facts, permit: &Permit) {
+        let breaker = self.cell().hot.breaker.load(Relaxed);
+        if let Some(second) = facts.second() {
+            running::exit(second, RUNNING, Start::of(permit.running));
+        } else if let Some(second) = self.second(current(self.shared)) {
             running::exit(second, RUNNING, Start::of(permit.running));
         }
-        let current = state::generation_of(self.cell().hot.breaker.load(Relaxed));
+        if breaker != permit.breaker {
+            self.end_running_before(state::generation_of(permit.breaker), state::generation_of(breaker));
+        }
+    }
+
+    /// The same in the count of those that began in an earlier generation.
+    #[cold]
+    fn end_running_before(&self, began: u64, current: u64) {
         let Some((_, state)) = self.extra(self.numbers()) else { return };
-        if state::generation_of(permit.breaker) != current {
+        if began != current {
             let _: Result<(), ()> = update(&state.running_before[0], |seen| {
                 let counted = seen >> 32 == current + 1 && seen & COUNT_MASK != 0;
                 if counted { Ok((seen - 1, ())) } else { Err(()) }
@@ -309,6 +339,13 @@ impl Guard {
     pub(super) fn is_held_open(&self) -> bool {
         Breaker::of(self.cell().hot.breaker.load(Acquire)).state == State::ForcedOpen
     }
+}
+
+/// The period in which the calls that are running are looked at once: a quarter of what is slow, but not less than 262 µs.
+#[inline(always)]
+fn looks_in(slow: &SlowCalls, now: u64) -> u64 {
+    let epoch = u64::from(slow.ring.start(now).number());
+    if slow.over_ns < 4 << 18 { now >> 18 | 1 } else { epoch }
 }
 
 /// Whether the breaker takes a call for slow that ended so, after so many ns.

@@ -8,7 +8,20 @@ use crate::slot::lane::{Count, Run};
 use std::sync::atomic::Ordering::*;
 
 impl Guard {
+    /// Takes a place in flight where that is simple, as it mostly is; false: nothing was done.
+    #[inline(always)]
+    pub(super) fn take_place_alone<'a>(&self, run: impl Count<'a>, limit: u64, epoch: u64) -> bool {
+        let seen = mark_pending(run);
+        let taken = fixed::take_alone(&self.cell().hot.concurrency, limit, epoch).is_some();
+        match taken {
+            true => settle(run, seen, |word| Held::plus_one(word, epoch)),
+            false => unmark(run),
+        }
+        taken
+    }
+
     /// Takes a place in flight, if there is one; Err tells how many are in flight.
+    #[inline(never)]
     pub(super) fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Result<fixed::Taken, u64> {
         let (seen, word) = (mark_pending(run), &self.cell().hot.concurrency);
         let alone = fixed::take_alone(word, limit, epoch).map(|inflight| fixed::Taken { epoch, inflight, expired: 0 });

@@ -2,8 +2,8 @@
 
 use super::Stage;
 use super::enter::shadowed;
-use super::extra::Further;
 use super::handle::Guard;
+use super::known::Facts;
 use super::numbers::mode;
 use super::turned_away::Ended;
 use crate::deadline::enough::{Enough, Verdict};
@@ -14,13 +14,9 @@ use crate::slot::lane::Run;
 
 impl Guard {
     /// Refuses a call that can hardly end in time.
-    pub(super) fn ask_time(
-        &self,
-        further: &Further<'_>,
-        run: Run<'_>,
-        now: u64,
-        deadline_ns: u64,
-    ) -> Result<(), Ended> {
+    #[inline(always)]
+    pub(super) fn ask_time(&self, facts: &Facts, run: Run<'_>, now: u64, deadline_ns: u64) -> Result<(), Ended> {
+        let Some(further) = facts.further() else { return Ok(()) };
         let [millionths, factor, bits] = further.numbers.deadline();
         let (mode, left) = (mode(bits), remaining(deadline_ns, now));
         let (Some(left), true) = (left, mode != Mode::Off) else { return Ok(()) };

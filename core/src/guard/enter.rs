@@ -144,7 +144,7 @@ impl Guard {
             *permit = Permit::default();
             return Err(NotEntered::Failed(ErrorKind::Closed));
         }
-        self.look_up(|facts, run| self.pass(facts, run, self.now(), call, permit))
+        self.look_up(|facts, run| self.pass_with_care(facts, run, self.now(), call, permit))
     }
 
     /// Calls `then` with what the calling thread knows of the guard, looked up. It is remembered where the thread's
@@ -159,8 +159,8 @@ impl Guard {
         }
     }
 
-    /// The pipeline.
-    #[inline(never)]
+    /// The pipeline. Of what is rare it makes sure that it is not there.
+    #[inline(always)]
     fn pass(
         &'static self,
         facts: &Facts,
@@ -170,57 +170,110 @@ impl Guard {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
-        match taken.ask_stages(call) {
-            Ok(()) if taken.takes_at_once() => taken.end(&Tokens::ONE, call, permit),
-            Ok(()) => taken.take_tokens(call, permit),
+        match taken.ask_stages::<false>(call) {
+            Ok(true) => taken.ask_rates(call, permit),
+            Ok(false) => self.pass_with_care(facts, run, now, call, permit),
             Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
         }
     }
 
-    fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<fixed::Taken, Stage> {
-        let place = self.take_place(run, facts.limit(), facts.epoch(self, now)).map_err(|_| Stage::Concurrency)?;
-        if facts.flags().concurrency() == Mode::Shadow && place.inflight > facts.numbers().limit() {
+    /// The pipeline with all that there can be.
+    #[inline(never)]
+    fn pass_with_care(
+        &'static self,
+        facts: &Facts,
+        run: Run<'static>,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
+        match taken.ask_stages::<true>(call) {
+            Ok(_) => taken.ask_rates(call, permit),
+            Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
+        }
+    }
+
+    #[inline(always)]
+    fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<u64, Stage> {
+        let (epoch, is_shadow) = (facts.epoch(self, now), facts.flags().concurrency() == Mode::Shadow);
+        if !is_shadow && self.take_place_alone(run, facts.limit(), epoch) {
+            return Ok(epoch);
+        }
+        let place = self.take_place(run, facts.limit(), epoch).map_err(|_| Stage::Concurrency)?;
+        if is_shadow && place.inflight > facts.numbers().limit() {
             shadowed(run, Stage::Concurrency);
         }
-        Ok(place)
+        Ok(place.epoch)
     }
 }
 
 impl Taken<'_> {
-    /// Asks the stages before the rate limits, in their order, and keeps what they said.
+    /// Asks the stages before the rate limits, in their order, and keeps what they said. `Ok(false)`: it has met a fault that
+    /// may hit, a breaker that is not closed or a policy, which only `ALL` asks; nothing was taken.
     #[inline(always)]
-    fn ask_stages(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+    fn ask_stages<const ALL: bool>(&mut self, call: &Call<'_>) -> Result<bool, Ended> {
         let Taken { guard, facts, run, now, .. } = *self;
         let (flags, stages) = (facts.flags(), facts.stages());
-        let further = |stage| if stages.has(stage) { facts.further() } else { None };
         self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
-        if let Some(further) = further(Stages::TIME) {
-            guard.ask_time(&further, run, now, self.deadline_ns)?;
+        if stages.has(Stages::TIME) {
+            guard.ask_time(facts, run, now, self.deadline_ns)?;
         }
-        if let Some(further) = further(Stages::FAULTS) {
-            self.delayed = guard.ask_faults(&further, run, call, now, self.deadline_ns)?;
+        if ALL {
+            self.ask_rare_stages(call)?;
+        } else if flags.has_policy() || guard.may_be_hit(facts, call) {
+            return Ok(false);
+        } else if flags.has_breaker() {
+            let Some(breaker) = guard.closed_breaker(facts, now) else { return Ok(false) };
+            self.breaker = breaker;
         }
-        if flags.has_breaker() {
-            (self.marks, self.breaker) = guard.ask_breaker(facts, run, now)?;
-        }
-        if let Some(further) = further(Stages::THROTTLE)
-            && further.ask_throttle(run, now)?
-        {
+        if stages.has(Stages::THROTTLE) && guard.ask_throttle(facts, run, now)? {
             self.marks = self.marks.with(THROTTLED);
         }
-        if flags.has_policy() {
+        if ALL {
+            self.ask_policy_and_wait(call)?;
+        }
+        let place = match stages.has(Stages::LOAD) {
+            true => guard.take_place_by_load(facts, run, call, now),
+            false => guard.take_place_by_number(facts, run, now),
+        };
+        self.place = Some(place.map_err(Ended::by)?);
+        Ok(true)
+    }
+
+    /// Faults, and the breaker in any state.
+    #[inline(always)]
+    fn ask_rare_stages(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+        let Taken { guard, facts, run, now, .. } = *self;
+        if facts.stages().has(Stages::FAULTS) {
+            self.delayed = guard.ask_faults(facts, run, call, now, self.deadline_ns)?;
+        }
+        if facts.flags().has_breaker() {
+            (self.marks, self.breaker) = guard.ask_breaker(facts, run, now)?;
+        }
+        Ok(())
+    }
+
+    /// The policy, and what a fault or it has the call wait.
+    #[inline(always)]
+    fn ask_policy_and_wait(&mut self, call: &Call<'_>) -> Result<(), Ended> {
+        if self.facts.flags().has_policy() {
             self.ask_policy(call)?;
         }
         if self.delayed.wait_ns != 0 {
             self.go.wait_ns = self.go.wait_ns.saturating_add(self.delayed.wait_ns);
             self.marks = self.marks.with(FOLLOWED | DELAYED);
         }
-        let place = match further(Stages::LOAD) {
-            Some(further) => guard.take_place_by_load(facts, &further, run, call, now),
-            None => guard.take_place_by_number(facts, run, now),
-        };
-        self.place = Some(place.map_err(Ended::by)?.epoch);
         Ok(())
+    }
+
+    /// Asks the rate limits, and ends.
+    #[inline(always)]
+    fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        match self.takes_at_once() {
+            true => self.end(&Tokens::ONE, call, permit),
+            false => self.take_tokens(call, permit),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cell::{CALLS, LATENCY, MAX_RATES, MISUSED, RUN};
 use super::concurrency_stage::{give_place_back, give_place_back_alone};
-use super::extra::{Further, Stages};
+use super::extra::Stages;
 use super::handle::Guard;
 use super::known::{Facts, Known};
 use super::permit::{DELAYED, FOLLOWED, JUDGED, MORE, PROBE, Permit, PermitState, THROTTLED};
@@ -65,8 +65,17 @@ impl Permit {
     pub fn exit_plain(&mut self) -> Result<(), Unended> {
         // First of all: from here on the end of the call is known, whatever else there is to do.
         let ticks = ticks();
+        if self.marks.has(MORE) {
+            return Err(Unended { ticks, done: Part::Nothing });
+        }
+        self.end_well::<false>(ticks)
+    }
+
+    /// The same, and with `MORE` that of a guard that has further stages.
+    #[inline(always)]
+    fn end_well<const MORE: bool>(&mut self, ticks: u64) -> Result<(), Unended> {
         let stop = |done| Err(Unended { ticks, done });
-        if self.marks.has(PROBE | FOLLOWED | MORE) {
+        if self.marks.has(PROBE | FOLLOWED | DELAYED) {
             return stop(Part::Nothing);
         }
         let Some((guard, local, known)) = self.known() else { return stop(Part::Nothing) };
@@ -78,21 +87,46 @@ impl Permit {
         }
         // A locked instruction waits for what stands before it: so what needs the time comes after it.
         self.seal_as_exited(facts.seal());
-        if self.marks.has(JUDGED) && facts.flags().has_breaker() {
+        let duration = now.saturating_sub(self.start_ns);
+        let is_judged = self.marks.has(JUDGED) && facts.flags().has_breaker();
+        if MORE {
+            self.end_further(guard, facts, duration, now);
+        }
+        if MORE && is_judged && facts.stages().has(Stages::SLOW.and(Stages::LAST_CALLS)) {
+            guard.tell_whole_breaker(facts, run.into(), self.breaker, (Outcome::Success, duration), now);
+        } else if is_judged {
             let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(Part::Place) };
             run.add(at, 1);
         }
         run.add(CALLS + Outcome::Success as usize, 1);
-        let duration = now.saturating_sub(self.start_ns);
         facts.latency.begin(run, LATENCY, duration);
         let Some(place) = facts.latency.place_of(duration) else { return stop(Part::Count) };
         facts.latency.count(run, LATENCY, place);
         Ok(())
     }
 
+    /// What further stages hear of a call that ended well.
+    #[inline(always)]
+    fn end_further(&self, guard: &'static Guard, facts: &Facts, duration: u64, now: u64) {
+        if self.running != 0 {
+            guard.end_running(facts, self);
+        }
+        if facts.stages().has(Stages::LOAD) {
+            guard.learn_load(facts, Outcome::Success, duration, now);
+        }
+        if self.marks.has(THROTTLED) {
+            guard.tell_throttle(facts, Outcome::Success, self.start_ns);
+        }
+    }
+
     /// Exits where the plain way ended.
     #[inline(never)]
     pub fn exit_after(&mut self, unended: Unended, outcome: Outcome) -> Result<(), ErrorKind> {
+        let is_further = unended.done == Part::Nothing && outcome == Outcome::Success && self.marks.has(MORE);
+        let unended = match if is_further { self.end_well::<true>(unended.ticks) } else { Err(unended) } {
+            Ok(()) => return Ok(()),
+            Err(unended) => unended,
+        };
         match unended.done {
             Part::Nothing => return self.exit_at(unended.ticks, outcome),
             Part::Place => self.with_guard(unended.ticks, |guard, facts, run, now| {
@@ -105,6 +139,7 @@ impl Permit {
         Ok(())
     }
 
+    #[inline(never)]
     fn exit_at(&mut self, ticks: u64, outcome: Outcome) -> Result<(), ErrorKind> {
         match self.known() {
             Some((guard, local, known)) if self.is_held(known.facts().token(), known.facts().seal()) => {
@@ -187,6 +222,28 @@ impl Guard {
     ) -> Result<(), ErrorKind> {
         let held = give_place_back(self, run, permit.epoch);
         let mut started = permit.start_ns;
+        if permit.marks.has(FOLLOWED | PROBE | DELAYED) {
+            started = self.end_what_is_rare(facts, permit, now, outcome);
+        }
+        if permit.running != 0 {
+            self.end_running(facts, permit);
+        }
+        match facts.stages() {
+            Stages::NONE => self.count_end(facts, run, permit, now, started, outcome),
+            _ => self.count_whole_end(facts, run, permit, now, started, outcome),
+        }
+        match held {
+            true => Ok(()),
+            // A runtime that was closed meanwhile reads as zeros.
+            false if !self.is_alive() => Err(ErrorKind::Closed),
+            false => Err(ErrorKind::Expired),
+        }
+    }
+
+    /// Ends a probe, a delay, and what a policy or a wait said; and tells when the call began, after its wait.
+    #[cold]
+    fn end_what_is_rare(&'static self, facts: &Facts, permit: &Permit, now: u64, outcome: Outcome) -> u64 {
+        let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
                 // It left while it waited for its turn. Where a rate follows another guard it had cost more: that part stays used.
@@ -202,19 +259,7 @@ impl Guard {
         if permit.marks.has(DELAYED) {
             self.end_delay(permit.fault);
         }
-        if permit.running != 0 {
-            self.end_running(current(self.shared), permit);
-        }
-        match facts.further().filter(|_| facts.stages() != Stages::NONE) {
-            Some(further) => self.count_whole_end(facts, &further, run, permit, now, started, outcome),
-            None => self.count_end(facts, run, permit, now, started, outcome),
-        }
-        match held {
-            true => Ok(()),
-            // A runtime that was closed meanwhile reads as zeros.
-            false if !self.is_alive() => Err(ErrorKind::Closed),
-            false => Err(ErrorKind::Expired),
-        }
+        started
     }
 
     /// Counts a call that ended: for the breaker, by its outcome, by its duration.
@@ -234,11 +279,10 @@ impl Guard {
     }
 
     /// The same of a guard with further disciplines.
-    #[expect(clippy::too_many_arguments, reason = "what is known of the call is in registers")]
+    #[inline(always)]
     fn count_whole_end(
         &'static self,
         facts: &Facts,
-        further: &Further<'_>,
         run: Run<'static>,
         permit: &Permit,
         now: u64,
@@ -248,15 +292,15 @@ impl Guard {
         let duration = now.saturating_sub(started);
         if judges(facts, permit, outcome) {
             match facts.stages().has(Stages::SLOW.and(Stages::LAST_CALLS)) {
-                true => self.tell_whole_breaker(facts, further, run, permit.breaker, (outcome, duration), now),
+                true => self.tell_whole_breaker(facts, run, permit.breaker, (outcome, duration), now),
                 false => self.tell_breaker(facts, run, permit.breaker, outcome, now),
             }
         }
         if facts.stages().has(Stages::LOAD) {
-            self.learn_load(further, outcome, duration, now);
+            self.learn_load(facts, outcome, duration, now);
         }
         if permit.marks.has(THROTTLED) {
-            further.tell_throttle(outcome, permit.start_ns);
+            self.tell_throttle(facts, outcome, permit.start_ns);
         }
         self.count_outcome(facts, run, outcome, duration);
     }

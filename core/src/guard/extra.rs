@@ -106,6 +106,9 @@ pub struct Further<'a> {
     pub second: Option<Run<'a>>,
 }
 
+/// Where the bits of faults begin.
+const FAULTS_AT: u32 = 16;
+
 /// Which of the further disciplines take part in a call, a bit each: so that one look tells those that do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stages(u32);
@@ -115,8 +118,6 @@ impl Stages {
     pub const NONE: Stages = Stages(0);
     /// The time left has to be enough.
     pub const TIME: Stages = Stages(1);
-    /// Faults on purpose, where the runtime allows them.
-    pub const FAULTS: Stages = Stages(1 << 1);
     /// The throttle.
     pub const THROTTLE: Stages = Stages(1 << 2);
     /// A concurrency limit that adapts, or sheds by criticality; or the protection of the process.
@@ -126,21 +127,49 @@ impl Stages {
     /// The breaker's window is the last so many calls.
     pub const LAST_CALLS: Stages = Stages(1 << 5);
     /// A rate limit follows another guard.
-    pub const FOLLOW: Stages = Stages(1 << 6);
+    pub const FOLLOW: Stages = Stages(1 << 1);
+    /// Of [`Stages::LOAD`]: there is a limit that adapts, or sheds by criticality.
+    pub const LIMIT: Stages = Stages(1 << 6);
+    /// It adapts.
+    pub const ADAPTS: Stages = Stages(1 << 7);
+    /// It sheds.
+    pub const SHEDS: Stages = Stages(1 << 8);
+    /// The process is protected.
+    pub const SYSTEM: Stages = Stages(1 << 9);
+    /// One of them is in shadow mode.
+    pub const LOAD_SHADOW: Stages = Stages(1 << 10);
+    /// Faults on purpose, where the runtime allows them: a bit each.
+    pub const FAULTS: Stages = Stages(((1 << MAX_FAULTS) - 1) << FAULTS_AT);
 
-    /// Those that the numbers bring.
-    pub fn of(numbers: &ExtraBlock, allows_faults: bool) -> Stages {
-        let limit = LiveLimit::of(numbers.limit()).exists();
+    /// Those that the numbers bring; `concurrency` is the mode of that stage.
+    pub fn of(numbers: &ExtraBlock, concurrency: Mode, allows_faults: bool) -> Stages {
+        let (limit, system) = (LiveLimit::of(numbers.limit()), SystemNumbers::of(numbers.system()));
+        let is_shadow = concurrency == Mode::Shadow || system.is_some_and(|(_, mode)| mode == Mode::Shadow);
         let bits = [
             (Stages::TIME, mode(numbers.deadline()[2]) != Mode::Off),
-            (Stages::FAULTS, allows_faults && (0..MAX_FAULTS).any(|number| numbers.fault(number).is_some())),
             (Stages::THROTTLE, mode(numbers.throttle()[4]) != Mode::Off),
-            (Stages::LOAD, limit || SystemNumbers::of(numbers.system()).is_some()),
+            (Stages::LOAD, limit.exists() || system.is_some()),
+            (Stages::LIMIT, limit.exists() && concurrency != Mode::Off),
+            (Stages::ADAPTS, limit.adapts()),
+            (Stages::SHEDS, limit.sheds()),
+            (Stages::SYSTEM, system.is_some()),
+            (Stages::LOAD_SHADOW, is_shadow),
             (Stages::SLOW, numbers.slow()[0] != 0),
             (Stages::LAST_CALLS, numbers.table(LAST_CALLS)[1] != 0),
             (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
         ];
-        bits.into_iter().filter(|&(_, is_there)| is_there).fold(Stages::NONE, |all, (one, _)| all.and(one))
+        let faults = (0..MAX_FAULTS).filter(|&number| allows_faults && numbers.fault(number).is_some());
+        let faults = faults.map(|number| (Stages(1 << (FAULTS_AT + number as u32)), true));
+        bits.into_iter()
+            .chain(faults)
+            .filter(|&(_, is_there)| is_there)
+            .fold(Stages::NONE, |all, (one, _)| all.and(one))
+    }
+
+    /// The faults that take part: a bit each, from the lowest.
+    #[inline(always)]
+    pub fn faults(self) -> u32 {
+        (self.0 & Stages::FAULTS.0) >> FAULTS_AT
     }
 
     /// These and others.
@@ -167,15 +196,16 @@ pub struct SlowCalls {
 
 impl Further<'_> {
     /// The breaker's slow calls, if it looks at them.
+    #[inline(always)]
     pub fn slow(&self) -> Option<SlowCalls> {
         let [ratio, over_ns, reciprocal, turn] = self.numbers.slow();
         (ratio != 0).then(|| SlowCalls { over_ns, ratio, ring: Slow::of([reciprocal, turn]) })
     }
 
-    /// The concurrency limit, where it adapts or sheds by criticality.
+    /// The concurrency limit, where it adapts or sheds by criticality ([`Stages::LIMIT`]).
     #[inline(always)]
-    pub fn limit(&self) -> Option<LiveLimit> {
-        Some(LiveLimit::of(self.numbers.limit())).filter(|limit| limit.exists())
+    pub fn limit(&self) -> LiveLimit {
+        LiveLimit::of(self.numbers.limit())
     }
 
     /// The protection of the process, and its mode.

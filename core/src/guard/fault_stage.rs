@@ -2,8 +2,9 @@
 //! fault's delays until the call exits.
 
 use super::enter::shadowed;
-use super::extra::{DELAYED_CALLS, Further, State};
+use super::extra::{DELAYED_CALLS, Further, Stages, State};
 use super::handle::Guard;
+use super::known::Facts;
 use super::numbers::{ExtraBlock, MAX_FAULTS};
 use super::turned_away::Ended;
 use super::{Call, Outcome, Stage};
@@ -24,26 +25,37 @@ pub(super) struct Delayed {
 }
 
 impl Guard {
+    /// Whether a fault might hit the call, by what can be seen at once.
+    #[inline(always)]
+    pub(super) fn may_be_hit(&self, facts: &Facts, call: &Call<'_>) -> bool {
+        facts.stages().has(Stages::FAULTS) && !self.spares(facts, call)
+    }
+
+    #[inline(always)]
+    fn spares(&self, facts: &Facts, call: &Call<'_>) -> bool {
+        let Some(further) = facts.further() else { return true };
+        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
+        numbers_of(facts.stages().faults()).all(|number| further.numbers.spares(number, attributes))
+    }
+
     /// Looks for the first fault that hits the call.
     #[inline(never)]
     pub(super) fn ask_faults(
         &self,
-        further: &Further<'_>,
+        facts: &Facts,
         run: Run<'_>,
         call: &Call<'_>,
         now: u64,
         deadline_ns: u64,
     ) -> Result<Delayed, Ended> {
-        if !self.shared.allows_faults() {
-            return Ok(Delayed::default());
-        }
+        let Some(further) = facts.further() else { return Ok(Delayed::default()) };
         let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
-        for number in 0..MAX_FAULTS {
+        for number in numbers_of(facts.stages().faults()) {
             let Some((fault, mode)) = further.numbers.fault(number) else { continue };
             let (words, active) = (words_of(further.state, number), words_of(further.state, number).active);
             let Effect::Hit(hit) = fault.inject(words, attributes, now) else { continue };
             if mode == Mode::Enforce {
-                return self.hit(further, hit, number, now, deadline_ns);
+                return self.hit(&further, hit, number, now, deadline_ns);
             }
             hit.place.into_iter().for_each(|place| fault.end_delay(active, place));
             if hit.abort.is_some() {
@@ -85,6 +97,14 @@ impl Guard {
             let _ = fixed::give_back(words_of(state, number as usize).active, u64::from(place & 0xFFFF));
         }
     }
+}
+
+/// The numbers of the bits that are set.
+#[inline(always)]
+fn numbers_of(bits: u32) -> impl Iterator<Item = usize> {
+    let without_lowest = |&left: &u32| Some(left & (left - 1)).filter(|&left| left != 0);
+    std::iter::successors(Some(bits).filter(|&bits| bits != 0), without_lowest)
+        .map(|left| left.trailing_zeros() as usize)
 }
 
 fn words_of(state: &State, number: usize) -> Words<'_, AtomicU64> {

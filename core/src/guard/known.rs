@@ -13,7 +13,7 @@ use crate::concurrency::fixed::MAX_LIMIT;
 use crate::metrics::histogram::Remembered;
 use crate::rate::token_bucket::One;
 use crate::rules::Mode;
-use crate::slot::lane::{Own, Run};
+use crate::slot::lane::{Own, PAGE_WORDS, Run};
 use std::cell::Cell;
 use std::ptr::{from_ref, null};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, fence};
@@ -52,6 +52,8 @@ pub(super) struct Facts {
     window: Cell<u64>,
     /// What else the guard has.
     further: Cell<Option<Further<'static>>>,
+    /// The second run, where it is in the thread's own lane.
+    second: Cell<Option<Own<'static, PAGE_WORDS>>>,
     /// And what of it takes part in a call.
     stages: Cell<Stages>,
     /// Where its window was counted in last.
@@ -134,6 +136,7 @@ impl Facts {
             rate: Cell::new(One::NEVER),
             window: Cell::new(0),
             further: Cell::new(None),
+            second: Cell::new(None),
             stages: Cell::new(Stages::NONE),
             bucket: LastBucket::first(),
             latency: Remembered::nothing(),
@@ -159,8 +162,11 @@ impl Facts {
         self.limit.set(if enforced { numbers.limit() } else { u64::MAX }.min(MAX_LIMIT.into()));
         self.epoch.set(if numbers.hold().passes() { TIMED } else { guard.epoch(numbers, 0) });
         let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
-        let stages = further.map_or(Stages::NONE, |further| Stages::of(further.numbers, guard.shared.allows_faults()));
+        let stages = further.map_or(Stages::NONE, |further| {
+            Stages::of(further.numbers, flags.concurrency(), guard.shared.allows_faults())
+        });
         self.further.set(further);
+        self.second.set(second.and_then(Run::own));
         self.stages.set(stages);
         let elaborate = !numbers.are_plain() || stages != Stages::NONE || numbers.hold().passes();
         self.elaborate.set(elaborate.into());
@@ -259,6 +265,12 @@ impl Facts {
     #[inline(always)]
     pub(super) fn further(&self) -> Option<Further<'static>> {
         self.further.get()
+    }
+
+    /// The second run, where it is in the thread's own lane.
+    #[inline(always)]
+    pub(super) fn second(&self) -> Option<Own<'static, PAGE_WORDS>> {
+        self.second.get()
     }
 
     /// What of it takes part in a call.

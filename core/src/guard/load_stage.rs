@@ -6,19 +6,18 @@
 
 use super::cell::SECOND;
 use super::enter::shadowed;
-use super::extra::{Further, LIMIT_SAMPLES, SYSTEM_SAMPLES, State};
+use super::extra::{Further, LIMIT_SAMPLES, SYSTEM_SAMPLES, Stages, State};
 use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::{Block, ExtraBlock, LiveLimit};
 use super::{Call, Outcome, Stage};
 use crate::concurrency::adaptive::InForce;
-use crate::concurrency::fixed::{self, Held, MAX_LIMIT};
+use crate::concurrency::fixed::{Held, MAX_LIMIT};
 use crate::concurrency::sample::{self, Sample, Sum};
 use crate::concurrency::shed::{self, Priority};
 use crate::concurrency::window;
 use crate::rules::Mode;
 use crate::slot::lane::{Run, each_run};
-use crate::system::gate;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// What one stage allows this call.
@@ -44,20 +43,62 @@ impl Bound {
 }
 
 impl Guard {
-    /// Takes a place in flight, if both stages have one; or tells which has not.
+    /// Takes a place in flight, if both stages have one, and tells its epoch; or which of them has not.
+    #[inline(always)]
     pub(super) fn take_place_by_load(
         &self,
         facts: &Facts,
-        further: &Further<'_>,
         run: Run<'_>,
         call: &Call<'_>,
         now: u64,
-    ) -> Result<fixed::Taken, Stage> {
-        let sheds = further.limit().is_some_and(LiveLimit::sheds);
-        let priority = match sheds {
-            true => Priority { class: call.criticality, level: call.level },
-            false => Priority { class: Default::default(), level: shed::MAX_LEVEL },
+    ) -> Result<u64, Stage> {
+        match self.take_place_at_once(facts, run, call, now) {
+            Some(epoch) => Ok(epoch),
+            None => self.take_place_with_care(facts, run, call, now),
+        }
+    }
+
+    /// The same where both stages are enforced and let pass, as they mostly do. None: nothing was done.
+    #[inline(always)]
+    fn take_place_at_once(&self, facts: &Facts, run: Run<'_>, call: &Call<'_>, now: u64) -> Option<u64> {
+        let (stages, further) = (facts.stages(), facts.further()?);
+        if stages.has(Stages::LOAD_SHADOW) || stages.has(Stages::SYSTEM) && !self.is_calm(&further, now) {
+            return None;
+        }
+        let (most, priority) = match further.limit() {
+            limit if stages.has(Stages::LIMIT) => {
+                let in_force = limit.in_force(further.state.limit[LIMIT].load(Relaxed));
+                match stages.has(Stages::SHEDS) {
+                    true => {
+                        let priority = &further.state.limit[PRIORITY];
+                        (shed::ceiling(priority.load(Relaxed), in_force, priority_of(call)), Some(priority))
+                    }
+                    false => (in_force.others, None),
+                }
+            }
+            _ => (facts.limit() as u32, None),
         };
+        let epoch = facts.epoch(self, now);
+        self.take_place_alone(run, most.min(MAX_LIMIT).into(), epoch).then_some(())?;
+        if let Some(word) = priority {
+            shed::note(word, call.criticality, true);
+        }
+        Some(epoch)
+    }
+
+    /// Whether the protection of the process lets all pass.
+    #[inline(always)]
+    fn is_calm(&self, further: &Further<'_>, now: u64) -> bool {
+        let numbers = further.system().map(|(numbers, _)| numbers);
+        numbers.is_some_and(|numbers| further.state.system_words(self.load()).is_calm(&numbers, now))
+    }
+
+    #[inline(never)]
+    fn take_place_with_care(&self, facts: &Facts, run: Run<'_>, call: &Call<'_>, now: u64) -> Result<u64, Stage> {
+        let Some(further) = &facts.further() else { return Err(Stage::Concurrency) };
+        let sheds = facts.stages().has(Stages::SHEDS);
+        let unranked = Priority { class: Default::default(), level: shed::MAX_LEVEL };
+        let priority = if sheds { priority_of(call) } else { unranked };
         let limit = bound_by_limit(facts, further, priority);
         let system = self.bound_by_system(further, priority, now);
         let most = limit.enforced().min(system.enforced()).min(MAX_LIMIT.into());
@@ -76,7 +117,8 @@ impl Guard {
         if taken.is_ok() && limit.overlooks(inflight) {
             shadowed(run, Stage::Concurrency);
         }
-        taken.map_err(|_| if inflight > system.enforced() { Stage::System } else { Stage::Concurrency })
+        let refused = if inflight > system.enforced() { Stage::System } else { Stage::Concurrency };
+        taken.map(|taken| taken.epoch).map_err(|_| refused)
     }
 
     /// What the protection of the process allows: where the limit sheds, it does too.
@@ -106,34 +148,37 @@ impl Guard {
     }
 
     /// Counts how a call ended that gave its place back, and turns the windows that are over.
-    pub(super) fn learn_load(&self, further: &Further<'_>, outcome: Outcome, duration_ns: u64, now: u64) {
-        let (limit, system) = (further.limit(), further.system());
+    #[inline(always)]
+    pub(super) fn learn_load(&self, facts: &Facts, outcome: Outcome, duration_ns: u64, now: u64) {
+        let (stages, Some(further)) = (facts.stages(), facts.further()) else { return };
         let inflight = Held::of(self.cell().hot.concurrency.load(Relaxed)).inflight() + 1;
         let sample = Sample { outcome, duration_ns, inflight };
-        if let Some(limit) = limit {
-            self.learn_limit(further, limit, &sample, now);
+        if stages.has(Stages::LIMIT) {
+            self.learn_limit(facts, &further, &sample, now);
         }
-        if let Some((numbers, _)) = system {
-            self.learn_system(further, &numbers, &sample, now);
+        if stages.has(Stages::SYSTEM) {
+            self.learn_system(facts, &further, &sample, now);
         }
     }
 
-    fn learn_limit(&self, further: &Further<'_>, limit: LiveLimit, sample: &Sample, now: u64) {
+    #[inline(always)]
+    fn learn_limit(&self, facts: &Facts, further: &Further<'_>, sample: &Sample, now: u64) {
         let words = further.state.limit_words();
         let window = words.window.load(Relaxed);
-        if let (Some(second), true) = (further.second, limit.adapts()) {
+        if facts.stages().has(Stages::ADAPTS) {
             let round_trip = words.round_trip.load(Relaxed);
-            sample::count(second, LIMIT_SAMPLES, window::index_of(window), round_trip, sample);
+            count_sample(facts, LIMIT_SAMPLES, window::index_of(window), round_trip, sample);
         }
         if window::is_due(window, now) {
-            self.turn_limit(further, limit, now);
+            self.turn_limit(facts, now);
         }
     }
 
     #[cold]
-    fn turn_limit(&self, further: &Further<'_>, limit: LiveLimit, now: u64) {
+    fn turn_limit(&self, facts: &Facts, now: u64) {
+        let Some(further) = facts.further() else { return };
         let words = further.state.limit_words();
-        match limit.numbers() {
+        match further.limit().numbers() {
             Some(numbers) => {
                 words.turn(&numbers, now, |index| self.sum_of_samples(LIMIT_SAMPLES, index));
             }
@@ -141,14 +186,21 @@ impl Guard {
         }
     }
 
-    fn learn_system(&self, further: &Further<'_>, numbers: &gate::Numbers, sample: &Sample, now: u64) {
-        let words = further.state.system_words(self.load());
-        let window = words.window.load(Relaxed);
-        if let Some(second) = further.second {
-            sample::count(second, SYSTEM_SAMPLES, window::index_of(window), 0, sample);
-        }
+    #[inline(always)]
+    fn learn_system(&self, facts: &Facts, further: &Further<'_>, sample: &Sample, now: u64) {
+        let window = further.state.system_words(self.load()).window.load(Relaxed);
+        count_sample(facts, SYSTEM_SAMPLES, window::index_of(window), 0, sample);
         if window::is_due(window, now) {
-            words.turn(numbers, now, |index| self.sum_of_samples(SYSTEM_SAMPLES, index));
+            self.turn_system(facts, now);
+        }
+    }
+
+    #[cold]
+    fn turn_system(&self, facts: &Facts, now: u64) {
+        let Some(further) = facts.further() else { return };
+        if let Some((numbers, _)) = further.system() {
+            let words = further.state.system_words(self.load());
+            words.turn(&numbers, now, |index| self.sum_of_samples(SYSTEM_SAMPLES, index));
         }
     }
 
@@ -164,8 +216,32 @@ impl Guard {
     }
 }
 
-/// Which of the limit's words says the ceilings.
+/// Counts a sample in the slot's window, mostly by plain stores.
+#[inline(always)]
+fn count_sample(facts: &Facts, base: usize, index: u64, round_trip: u64, sample: &Sample) {
+    match facts.second() {
+        Some(own) => sample::count(own, base, index, round_trip, sample),
+        None => count_sample_elsewhere(facts, base, index, round_trip, *sample),
+    }
+}
+
+/// The same where the slot's lane is shared.
+#[cold]
+fn count_sample_elsewhere(facts: &Facts, base: usize, index: u64, round_trip: u64, sample: Sample) {
+    if let Some(second) = facts.further().and_then(|further| further.second) {
+        sample::count(second, base, index, round_trip, &sample);
+    }
+}
+
+/// Which of the limit's words says what is in force.
+const LIMIT: usize = 1;
+/// And which the ceilings.
 const PRIORITY: usize = 4;
+
+#[inline(always)]
+fn priority_of(call: &Call<'_>) -> Priority {
+    Priority { class: call.criticality, level: call.level }
+}
 
 /// What the concurrency limit allows.
 fn bound_by_limit(facts: &Facts, further: &Further<'_>, priority: Priority) -> Bound {
@@ -173,9 +249,11 @@ fn bound_by_limit(facts: &Facts, further: &Further<'_>, priority: Priority) -> B
     if mode == Mode::Off {
         return Bound::NONE;
     }
-    let Some(limit) = further.limit() else { return Bound { mode, most: facts.numbers().limit() } };
+    if !facts.stages().has(Stages::LIMIT) {
+        return Bound { mode, most: facts.numbers().limit() };
+    }
     let words = further.state.limit_words();
-    let in_force = limit.in_force(words.limit.load(Relaxed));
+    let in_force = further.limit().in_force(words.limit.load(Relaxed));
     Bound { mode, most: shed::ceiling(words.priority.load(Relaxed), in_force, priority).into() }
 }
 

@@ -65,12 +65,12 @@ impl Taken<'_> {
 
     /// No policy answered: `on_fail` does.
     #[cold]
-    fn unanswered(&self) -> Result<(u64, u32), Ended> {
+    fn unanswered(self) -> Result<(u64, u32), Ended> {
         self.run.add(cell::POLICY_FAILED, 1);
         if self.numbers().flags().on_fail_allow() { Ok((0, 0)) } else { Err(Ended::by(Stage::Policy)) }
     }
 
-    fn record(&self, call: &Call<'_>) -> Record {
+    fn record(self, call: &Call<'_>) -> Record {
         let (now, deadline, hot) = (self.now, self.deadline_ns, &self.guard.cell().hot);
         let inflight = Held::of(hot.concurrency.load(Relaxed)).inflight();
         let limit =
@@ -97,7 +97,7 @@ impl Taken<'_> {
     }
 
     /// How near the guard is to refusing, in thousandths.
-    fn pressure(&self, inflight: u64, limit: u64) -> u32 {
+    fn pressure(self, inflight: u64, limit: u64) -> u32 {
         let busy = (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32;
         let used = match (self.facts.flags().rates(), self.facts.rate()) {
             (0, _) => 0,

@@ -88,8 +88,8 @@ impl<'a> Taken<'a> {
         }
         self.write(permit);
         permit.fault = self.delayed.place;
-        if let Some(further) = self.facts.further().filter(|_| self.slow_calls_count()) {
-            permit.running = self.guard.begin_running(&further, self.now);
+        if self.slow_calls_count() {
+            permit.running = self.guard.begin_running(self.facts, self.now);
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use super::mode;
 use crate::fault::Fault;
+use crate::fault::when::When;
 use crate::guard::cell::MAX_RATES;
+use crate::policy::Attribute;
 use crate::rules::Mode;
 use crate::segment::Shared;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -151,6 +153,12 @@ impl ExtraBlock {
     pub fn keyed_at(&self, index: usize) -> [u64; 2] {
         let at = 2 * (index % MAX_RATES);
         [self.keyed[at].load(Relaxed), self.keyed[at + 1].load(Relaxed)]
+    }
+
+    /// Whether a fault spares calls with these attributes for certain: a look that decodes little.
+    #[inline]
+    pub fn spares(&self, number: usize, attributes: &[Attribute<'_>]) -> bool {
+        When::spares(self.faults[number % MAX_FAULTS * FAULT_WORDS].load(Relaxed), attributes)
     }
 
     /// A fault and its mode, if there is one of this number.
