@@ -96,6 +96,9 @@ impl Cuts {
 #[inline(always)]
 pub fn ceiling(word: u64, limit: InForce, priority: Priority) -> u32 {
     let whole = if matches!(priority.class, Criticality::Critical) { limit.critical } else { limit.others };
+    if word & CUTS_MASK == 0 && priority.level >= MAX_LEVEL {
+        return whole.max(1);
+    }
     let share = Cuts::of(word).share(priority.class);
     let below = u64::from(MAX_LEVEL - priority.level.min(MAX_LEVEL));
     let share = share - share * below / (u64::from(MAX_LEVEL) * 8);

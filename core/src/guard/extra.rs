@@ -33,21 +33,22 @@ macro_rules! states {
     };
 }
 
+// What one call reads together is on one cache line.
 states! {
-    /// See [`crate::throttle`].
-    throttle: throttle::BUCKETS,
-    /// Breaker generation + 1 (32 bits) | calls of earlier generations that still run (32 bits).
-    running_before: 1,
     /// See [`crate::concurrency::adaptive`].
     limit: 5,
     /// See [`crate::system::gate`]: what is single.
     system: 3,
     /// See [`crate::system::gate`]: the ring.
     system_ring: gate::RING,
-    /// For each fault the calls that matched, then the delays in progress: see [`crate::fault`].
-    faults: 2 * MAX_FAULTS,
+    /// See [`crate::throttle`].
+    throttle: throttle::WORDS,
+    /// Breaker generation + 1 (32 bits) | calls of earlier generations that still run (32 bits).
+    running_before: 1,
     /// What calls usually take, see [`crate::retry::quantile`]; and how many would have been refused for it.
     usual: 2,
+    /// For each fault the calls that matched, then the delays in progress: see [`crate::fault`].
+    faults: 2 * MAX_FAULTS,
     /// What retries and hedges are paid from, see [`crate::retry::budget`]; and how many logical calls have begun.
     budget: 2,
     /// When a hedge is due: see [`crate::retry::quantile`].

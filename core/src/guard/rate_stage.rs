@@ -137,11 +137,13 @@ impl Taken<'_> {
     /// False: nothing was taken.
     #[inline(always)]
     pub(super) fn takes_at_once(&self) -> bool {
+        if !self.facts.flags().has_rates() {
+            return self.go.wait_ns == 0;
+        }
         if self.cost != 1 || self.go.wait_ns != 0 {
             return false;
         }
         match self.facts.flags().rates() {
-            0 => true,
             1 if self.numbers().rate(0).mode() == Mode::Enforce => {
                 self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
             }

@@ -12,28 +12,16 @@ use crate::rules::Mode;
 use crate::slot::lane::Run;
 use crate::throttle::Throttle;
 
-/// The numbers, taken apart.
-struct Rule {
-    throttle: Throttle,
-    /// Outcomes that are no accepts.
-    refused_as: u8,
-    mode: Mode,
-}
-
 impl Further<'_> {
     #[inline(always)]
-    fn throttle(&self) -> Option<Rule> {
-        let [k, reciprocal, seed, refused_as, bits] = self.numbers.throttle();
-        let throttle = Throttle::of([k, reciprocal, seed, 0, 0, 0, 0, 0]);
-        let rule = Rule { throttle, refused_as: refused_as as u8, mode: mode(bits) };
-        (rule.mode != Mode::Off).then_some(rule)
+    fn throttle(&self) -> Throttle {
+        let [k, reciprocal, seed, ..] = self.numbers.throttle();
+        Throttle::of([k, reciprocal, seed, 0, 0, 0, 0, 0])
     }
 
     /// A call that was asked for at `then` is not sent, for a reason that is not the callee's.
     pub(super) fn forget_throttled(&self, then: u64) {
-        if let Some(rule) = self.throttle() {
-            rule.throttle.forget(&self.state.throttle, then);
-        }
+        self.throttle().forget(&self.state.throttle, then);
     }
 }
 
@@ -42,25 +30,30 @@ impl Guard {
     #[inline(always)]
     pub(super) fn ask_throttle(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<bool, Ended> {
         let Some(further) = facts.further() else { return Ok(false) };
-        let Some(rule) = further.throttle() else { return Ok(false) };
-        if rule.throttle.admits(&further.state.throttle, now) {
-            return Ok(true);
+        match further.throttle().admits(&further.state.throttle, now) {
+            true => Ok(true),
+            false => throttled(facts, run),
         }
-        if rule.mode == Mode::Enforce {
-            return Err(Ended::by(Stage::Throttle));
-        }
-        shadowed(run, Stage::Throttle);
-        Ok(false)
     }
 
     /// Counts the end of a call that was asked for at `then`.
     #[inline(always)]
     pub(super) fn tell_throttle(&self, facts: &Facts, outcome: Outcome, then: u64) {
-        if let Some(further) = facts.further()
-            && let Some(rule) = further.throttle()
-            && rule.refused_as & bit(outcome) != 0
-        {
-            rule.throttle.refused_there(&further.state.throttle, then);
+        let Some(further) = facts.further() else { return };
+        let [.., refused_as, _] = further.numbers.throttle();
+        if refused_as as u8 & bit(outcome) != 0 {
+            further.throttle().refused_there(&further.state.throttle, then);
         }
     }
+}
+
+/// The throttle refuses; its mode says what that means.
+#[cold]
+fn throttled(facts: &Facts, run: Run<'_>) -> Result<bool, Ended> {
+    let mode = facts.further().map_or(Mode::Off, |further| mode(further.numbers.throttle()[4]));
+    if mode == Mode::Enforce {
+        return Err(Ended::by(Stage::Throttle));
+    }
+    shadowed(run, Stage::Throttle);
+    Ok(false)
 }

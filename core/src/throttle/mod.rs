@@ -11,7 +11,8 @@
 //! flight counts as accepted until it has turned out otherwise, or the first few calls after a pause would be refused for being many at
 //! once. With K = 2 the callee sees about twice as many calls as it accepts, so that its recovery is noticed within seconds.
 //!
-//! The window is twelve words, each a bucket: index (16 bits) | requests (24) | accepts (24). A decision is one compare-and-swap on the
+//! The window is twelve words, each a bucket: index (16 bits) | requests (24) | accepts (24); and one that says in which bucket's
+//! time a call was last not accepted: while none is in the window, none is refused, and the other buckets need not be read. A decision is one compare-and-swap on the
 //! current bucket, which counts the request and numbers it; its draw follows from that number ([`spread`]), so the share
 //! is met exactly in the mean and the same calls are refused in every run. In the other buckets only accepts are taken off that turned
 //! out to be none, so the decision is that of the formula over what was known when it was made. The window reaches back from eleven to twelve twelfths of its length. A count that is full
@@ -19,11 +20,16 @@
 //! (a week, by default) count once more as new ones.
 
 use crate::random::spread;
-use crate::word::{Word, update};
+use crate::word::{Word, update, update_if};
 use std::convert::Infallible;
 
-/// Words of a throttle's window.
+/// Buckets of a throttle's window.
 pub const BUCKETS: usize = 12;
+/// Its words.
+pub const WORDS: usize = BUCKETS + 1;
+/// Which of them says when a call was last not accepted: [`SINCE`] | index; 0: none ever was.
+const TROUBLE: usize = BUCKETS;
+const SINCE: u64 = 1 << 16;
 /// The window that the SRE book names: two minutes.
 pub const DEFAULT_WINDOW_NS: u64 = 120_000_000_000;
 /// Its K.
@@ -33,6 +39,10 @@ const INDEX_AT: u32 = 48;
 const INDEX_MASK: u64 = (1 << 16) - 1;
 const REQUESTS_AT: u32 = 24;
 const COUNT_MASK: u64 = (1 << 24) - 1;
+/// A call more that is accepted, in a bucket's word.
+const ONE_ACCEPTED: u64 = 1 << REQUESTS_AT | 1;
+/// Bits of counts that may be full with one more.
+const NEARLY_FULL: u64 = ONE_ACCEPTED << (REQUESTS_AT - 1);
 /// One in K's fixed point.
 const ONE: u64 = 1 << 10;
 
@@ -85,11 +95,26 @@ impl Throttle {
         Throttle { k: k.min(100 * ONE), reciprocal, seed }
     }
 
-    /// Whether a call may be sent; counts it either way, and as accepted where it may. **Hot.** `words` are [`BUCKETS`] words, 0 at first.
+    /// Whether a call may be sent; counts it either way, and as accepted where it may. **Hot.** `words` are [`WORDS`] words, 0 at first.
     ///
     /// A caller whose time lies before the current bucket's passes uncounted.
+    #[inline(always)]
     pub fn admits<W: Word>(&self, words: &[W], now: u64) -> bool {
         let index = self.index(now);
+        if troubled(words, index) {
+            return self.admits_in_trouble(words, index);
+        }
+        let one_more =
+            |seen: u64| (seen >> INDEX_AT == index && seen & NEARLY_FULL == 0).then_some(seen + ONE_ACCEPTED);
+        if words.get(index as usize % BUCKETS).and_then(|word| update_if(word, one_more)).is_none() {
+            accept_anew(words, index);
+        }
+        true
+    }
+
+    /// The same where calls of the window were not accepted.
+    #[inline(never)]
+    fn admits_in_trouble<W: Word>(&self, words: &[W], index: u64) -> bool {
         let older = counts_of(words, index, 1);
         let step = |bucket: Bucket| {
             let number = bucket.counts.requests;
@@ -98,11 +123,16 @@ impl Throttle {
             let counts = Counts { requests: number + 1, accepts };
             (Bucket { counts, ..bucket }, !refused)
         };
-        change(words, index, step).unwrap_or(true)
+        let admitted = change(words, index, step).unwrap_or(true);
+        if !admitted {
+            note_trouble(words, index);
+        }
+        admitted
     }
 
     /// The callee did not accept a call that was admitted at `then`. **Hot.** One of before the window changes nothing.
     pub fn refused_there<W: Word>(&self, words: &[W], then: u64) {
+        note_trouble(words, self.index(then));
         self.take_off(words, then, 0);
     }
 
@@ -147,6 +177,7 @@ impl Throttle {
         (over, (counts.requests + 1) * ONE)
     }
 
+    #[inline(always)]
     fn index(&self, now: u64) -> u64 {
         ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & INDEX_MASK
     }
@@ -188,6 +219,32 @@ fn counts_of<W: Word>(words: &[W], index: u64, youngest: u64) -> Counts {
     })
 }
 
+/// Counts a call as accepted in a bucket that begins anew, or may be full. One that is a bit later is left as it is.
+#[cold]
+fn accept_anew<W: Word>(words: &[W], index: u64) {
+    let _: Option<()> = change(words, index, |bucket| {
+        let counts = bucket.counts.plus(Counts { requests: 1, accepts: 1 });
+        (Bucket { counts, ..bucket }, ())
+    });
+}
+
+/// Whether a call of the window at `index` may have been one that was not accepted. Where time went back, all may have been.
+#[inline(always)]
+fn troubled<W: Word>(words: &[W], index: u64) -> bool {
+    let seen = words.get(TROUBLE).map_or(0, W::get);
+    let age = index.wrapping_sub(seen) & INDEX_MASK;
+    seen & SINCE != 0 && !(BUCKETS as u64..=INDEX_MASK / 2).contains(&age)
+}
+
+/// Says that a call of the bucket of `index` was not accepted. The latest counts.
+fn note_trouble<W: Word>(words: &[W], index: u64) {
+    let Some(word) = words.get(TROUBLE) else { return };
+    let _: Result<(), ()> = update(word, |seen| {
+        let is_older = seen & SINCE != 0 && seen.wrapping_sub(index) & INDEX_MASK <= INDEX_MASK / 2;
+        if is_older { Err(()) } else { Ok((SINCE | index, ())) }
+    });
+}
+
 /// Applies a transition to the bucket of `index`, which begins anew where it is of another time; None where that is a bit later.
 fn change<W: Word, T>(words: &[W], index: u64, step: impl Fn(Bucket) -> (Bucket, T)) -> Option<T> {
     let word = words.get(index as usize % BUCKETS)?;
@@ -214,7 +271,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
     const START: u64 = 1_000 * SECOND;
 
-    fn words() -> [AtomicU64; BUCKETS] {
+    fn words() -> [AtomicU64; WORDS] {
         std::array::from_fn(|_| AtomicU64::new(0))
     }
 
@@ -302,7 +359,7 @@ mod tests {
     #[test]
     fn garbage_and_short_memory_lead_nowhere() {
         let rule = Throttle::of([u64::MAX; 8]);
-        let garbage: [AtomicU64; BUCKETS] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
+        let garbage: [AtomicU64; WORDS] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
         for now in (0..u64::MAX - SECOND).step_by(usize::MAX / 1000) {
             send(&rule, &garbage, now, 3, |_| true);
             assert!(rule.admits::<AtomicU64>(&[], now));

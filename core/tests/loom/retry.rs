@@ -114,10 +114,10 @@ fn one_in_so_many_is_let_through() {
 #[test]
 fn a_throttle_numbers_every_request() {
     let rule = Throttle::new(1.0, throttle::DEFAULT_WINDOW_NS, 3).unwrap();
-    let alone: Vec<_> = (0..throttle::BUCKETS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
+    let alone: Vec<_> = (0..throttle::WORDS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
     let want = (0..3).filter(|_| rule.admits(&alone, SECOND)).count();
     model(move || {
-        let shared = Arc::new((0..throttle::BUCKETS).map(|_| LoomWord(AtomicU64::new(0))).collect::<Vec<_>>());
+        let shared = Arc::new((0..throttle::WORDS).map(|_| LoomWord(AtomicU64::new(0))).collect::<Vec<_>>());
         let in_threads = shared.clone();
         let sent = on_threads(3, move |_| rule.admits(&in_threads, SECOND));
         assert_eq!(sent.into_iter().filter(|&ok| ok).count(), want, "the same as one after the other");
@@ -126,11 +126,33 @@ fn a_throttle_numbers_every_request() {
 }
 
 #[test]
+fn a_throttle_in_trouble_refuses_as_many_in_any_order() {
+    fn troubled<W: Word>(rule: &Throttle, words: Vec<W>) -> Vec<W> {
+        (0..4).for_each(|_| assert!(rule.admits(&words, SECOND)));
+        (0..2).for_each(|_| rule.refused_there(&words, SECOND));
+        words
+    }
+    let rule = Throttle::new(1.0, throttle::DEFAULT_WINDOW_NS, 3).unwrap();
+    let alone = (0..throttle::WORDS).map(|_| std::sync::atomic::AtomicU64::new(0)).collect();
+    let alone = troubled(&rule, alone);
+    let want = (0..2).filter(|_| rule.admits(&alone, SECOND)).count();
+    assert!(want < 2, "none is refused: {want}");
+    model(move || {
+        let words = (0..throttle::WORDS).map(|_| LoomWord(AtomicU64::new(0))).collect();
+        let shared = Arc::new(troubled(&rule, words));
+        let in_threads = shared.clone();
+        let sent = on_threads(2, move |_| rule.admits(&in_threads, SECOND));
+        assert_eq!(sent.into_iter().filter(|&ok| ok).count(), want, "the same as one after the other");
+        assert_eq!(rule.counts(&shared, SECOND).requests, 6);
+    });
+}
+
+#[test]
 fn a_throttle_bucket_begins_anew_once() {
     let rule = Throttle::new(2.0, throttle::DEFAULT_WINDOW_NS, 3).unwrap();
     let later = SECOND + throttle::DEFAULT_WINDOW_NS;
     model(move || {
-        let shared = Arc::new((0..throttle::BUCKETS).map(|_| LoomWord(AtomicU64::new(0))).collect::<Vec<_>>());
+        let shared = Arc::new((0..throttle::WORDS).map(|_| LoomWord(AtomicU64::new(0))).collect::<Vec<_>>());
         rule.admits(&shared, SECOND);
         let in_threads = shared.clone();
         on_threads(2, move |index| match index {
