@@ -15,10 +15,17 @@
 use super::numbers::Numbers;
 use super::options::{Algorithm, Options};
 use crate::rate::common::GENERATION_MASK;
+use crate::rate::fixed_window::FixedWindow;
+use crate::rate::pacing::Pacing;
+use crate::rate::reserve::Reserving;
+use crate::rate::sliding_counter::SlidingCounter;
+use crate::rate::sliding_window::SlidingWindow;
+use crate::rate::warm_up::WarmUp;
+use crate::rate::{OneWord, Refusal};
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
 use crate::tagged;
-use crate::word::Word;
+use crate::word::{Word, update};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Changes of the numbers are told apart modulo this: an even number, so that those of neighbours stand at different sides.
@@ -95,11 +102,13 @@ pub struct Set {
     pub since: u64,
 }
 
+#[inline(always)]
 fn generation_of(tag: u64) -> u64 {
     (tag - 1) % GENERATIONS + 1
 }
 
 /// The generation of the numbers that a word wants.
+#[inline(always)]
 fn wanted(word: u64) -> u64 {
     (word & GENERATION_MASK).max(1)
 }
@@ -111,6 +120,7 @@ impl LimiterCell {
         unsafe { std::mem::zeroed() }
     }
 
+    #[inline(always)]
     fn side(&self, generation: u64) -> &Side {
         &self.sides[(generation & 1) as usize]
     }
@@ -120,6 +130,30 @@ impl LimiterCell {
     pub fn set_of(&self, word: u64) -> Option<Set> {
         let generation = wanted(word);
         self.side(generation).read(generation)
+    }
+
+    /// Takes by the numbers in force, as they mostly are, without a look at any others: see [`crate::rate::Rate::take`]. None: of
+    /// another algorithm, or changed meanwhile.
+    #[inline(always)]
+    pub fn take_at_once(&self, now: u64, cost: u64) -> Option<Result<u64, Refusal>> {
+        let generation = wanted(self.word.get());
+        let side = self.side(generation);
+        match side.kind.load(Relaxed) {
+            Reserving::KIND => side.take::<Reserving>(generation, &self.word, now, cost),
+            Pacing::KIND => side.take::<Pacing>(generation, &self.word, now, cost),
+            FixedWindow::KIND => side.take::<FixedWindow>(generation, &self.word, now, cost),
+            SlidingCounter::KIND => side.take::<SlidingCounter>(generation, &self.word, now, cost),
+            SlidingWindow::KIND => side.take::<SlidingWindow>(generation, &self.word, now, cost),
+            WarmUp::KIND => side.take::<WarmUp>(generation, &self.word, now, cost),
+            _ => None,
+        }
+    }
+
+    /// The token bucket in force; None: it is another algorithm, or without tokens or limit, or changed meanwhile.
+    #[inline(always)]
+    pub fn flowing(&self) -> Option<Reserving> {
+        let generation = wanted(self.word.get());
+        self.side(generation).numbers::<Reserving>(generation).map(|(bucket, _)| bucket)
     }
 
     /// The numbers of a generation that may not be in force any more; None: they are gone.
@@ -174,6 +208,25 @@ impl Side {
             let (max_wait, since) = (self.max_wait.load(Relaxed), self.since.load(Relaxed));
             Some(Set { numbers, generation, max_wait, since })
         })
+    }
+
+    /// The numbers of an algorithm and how long taking may wait; None: they are of another, or gone.
+    #[inline(always)]
+    fn numbers<R: OneWord>(&self, generation: u64) -> Option<(R, u64)> {
+        self.whole(generation, || {
+            let at = |index: usize| if index < R::WORDS { self.words[index].load(Relaxed) } else { 0 };
+            let numbers = (R::of(std::array::from_fn(at))?, self.max_wait.load(Relaxed));
+            (self.kind.load(Relaxed) == R::KIND).then_some(numbers)
+        })
+    }
+
+    #[inline(never)]
+    fn take<R: OneWord>(&self, generation: u64, word: &AtomicU64, now: u64, cost: u64) -> Option<Result<u64, Refusal>> {
+        let (rate, max_wait) = self.numbers::<R>(generation)?;
+        Some(update(word, |seen| match rate.step(seen, now, cost)? {
+            (_, wait) if wait > max_wait => Err(Refusal::Empty(wait - max_wait)),
+            taken => Ok(taken),
+        }))
     }
 
     fn options(&self, generation: u64) -> Option<Options> {

@@ -85,6 +85,20 @@ impl Limiter {
     /// 0 takes nothing. **Hot.**
     #[inline]
     pub fn take(&self, cost: u64, at: u64) -> std::result::Result<u64, NotTaken> {
+        self.alive().map_err(NotTaken::Failed)?;
+        match self.cell().take_at_once(self.time(at), cost) {
+            Some(Ok(wait)) => Ok(wait),
+            Some(Err(Refusal::Never)) => Err(NotTaken::Refused(FOR_EVER)),
+            Some(Err(Refusal::Empty(ns))) => {
+                self.refused(at);
+                Err(NotTaken::Refused(ns))
+            }
+            Some(Err(Refusal::Stale)) | None => self.take_with_care(cost, at),
+        }
+    }
+
+    #[inline(never)]
+    fn take_with_care(&self, cost: u64, at: u64) -> std::result::Result<u64, NotTaken> {
         self.decide(at, |set, now| self.try_take(set, now, cost, set.max_wait)).map(|(_, taken)| taken.wait_ns)
     }
 
@@ -92,10 +106,27 @@ impl Limiter {
     /// bucket goes into debt for it. **Hot.**
     #[inline]
     pub fn reserve(&self, cost: u64, at: u64, max_wait_ns: u64) -> std::result::Result<Reserved, NotTaken> {
-        let (now, taken) = self.decide(at, |set, now| self.try_take(set, now, cost, max_wait_ns))?;
+        self.alive().map_err(NotTaken::Failed)?;
+        let now = self.time(at);
+        let word = &self.cell().word;
+        let at_once = self.cell().flowing().and_then(|bucket| bucket.reserve(word, now, cost, max_wait_ns).ok());
+        let (now, taken) = match at_once {
+            Some(taken) => (now, taken),
+            None => self.reserve_with_care(cost, at, max_wait_ns)?,
+        };
         let words = taken.words();
         let (wait_ns, act_at_ns) = (taken.wait_ns, taken.act_at);
         Ok(Reserved { wait_ns, act_at_ns, life: self.number(), at: now, words })
+    }
+
+    #[inline(never)]
+    fn reserve_with_care(
+        &self,
+        cost: u64,
+        at: u64,
+        max_wait_ns: u64,
+    ) -> std::result::Result<(u64, Reservation), NotTaken> {
+        self.decide(at, |set, now| self.try_take(set, now, cost, max_wait_ns))
     }
 
     /// Cancels what was reserved, once: see [`crate::rate::reserve`] for what a token bucket gives back, and of the others
@@ -108,10 +139,18 @@ impl Limiter {
         if reserved.life != self.number() {
             return Err(ErrorKind::Invalid);
         }
-        let taken = *reserved;
         reserved.life = 0;
-        let cancelled = self.decide(at, |set, now| self.try_cancel(set, now, &taken));
-        match cancelled {
+        let (now, reservation) = (self.time(at), Reservation::of(reserved.words));
+        let bucket = self.cell().flowing().filter(|bucket| bucket.generation() == reservation.generation());
+        match bucket.map(|bucket| bucket.cancel(&self.cell().word, now, &reservation)) {
+            Some(Ok(())) => Ok(()),
+            _ => self.cancel_with_care(reserved, at),
+        }
+    }
+
+    #[inline(never)]
+    fn cancel_with_care(&self, taken: &Reserved, at: u64) -> std::result::Result<(), ErrorKind> {
+        match self.decide(at, |set, now| self.try_cancel(set, now, taken)) {
             Err(NotTaken::Failed(kind)) => Err(kind),
             _ => Ok(()),
         }
@@ -186,6 +225,7 @@ impl Limiter {
     }
 
     /// Tells lives of limiters apart.
+    #[inline]
     fn number(&self) -> u64 {
         u64::from(self.generation) | u64::from(self.found.is_none()) << 32
     }

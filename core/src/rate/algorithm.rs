@@ -29,6 +29,60 @@ pub enum Rate {
     WarmUp(WarmUp),
 }
 
+/// An algorithm that decides on one word alone, and whose numbers are words.
+pub(crate) trait OneWord: Sized {
+    /// Which of them it is: never reused.
+    const KIND: u64;
+    /// So many words are its numbers; the others are 0.
+    const WORDS: usize;
+    /// Reads them. None for what no rule gives.
+    fn of(words: [u64; 8]) -> Option<Self>;
+    /// The word after taking `cost` at `now`, and the wait in ns. [`Refusal::Stale`]: it takes more than the word to tell.
+    fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal>;
+}
+
+macro_rules! one_word {
+    ($($rate:ident: kind $kind:literal, $words:literal words;)*) => {
+        $(impl OneWord for $rate {
+            const KIND: u64 = $kind;
+            const WORDS: usize = $words;
+
+            #[inline(always)]
+            fn of(words: [u64; 8]) -> Option<Self> {
+                $rate::of(words)
+            }
+
+            #[inline(always)]
+            fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+                $rate::step(self, seen, now, cost)
+            }
+        })*
+    };
+}
+
+one_word! {
+    Pacing: kind 2, 5 words;
+    FixedWindow: kind 3, 4 words;
+    SlidingCounter: kind 4, 4 words;
+    WarmUp: kind 6, 8 words;
+}
+
+/// Where its word is of the current bucket and there is room. Else it is [`Refusal::Stale`].
+impl OneWord for SlidingWindow {
+    const KIND: u64 = 5;
+    const WORDS: usize = 5;
+
+    #[inline(always)]
+    fn of(words: [u64; 8]) -> Option<Self> {
+        SlidingWindow::of(words)
+    }
+
+    #[inline(always)]
+    fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+        self.step_at_once(seen, now, cost)
+    }
+}
+
 impl Rate {
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
@@ -47,11 +101,11 @@ impl Rate {
     pub fn kind(&self) -> u64 {
         match self {
             Rate::TokenBucket(_) => 1,
-            Rate::Pacing(_) => 2,
-            Rate::FixedWindow(_) => 3,
-            Rate::SlidingCounter(_) => 4,
-            Rate::SlidingWindow(_) => 5,
-            Rate::WarmUp(_) => 6,
+            Rate::Pacing(_) => Pacing::KIND,
+            Rate::FixedWindow(_) => FixedWindow::KIND,
+            Rate::SlidingCounter(_) => SlidingCounter::KIND,
+            Rate::SlidingWindow(_) => SlidingWindow::KIND,
+            Rate::WarmUp(_) => WarmUp::KIND,
             Rate::Reserving(_) => 7,
         }
     }
@@ -60,11 +114,11 @@ impl Rate {
     pub fn of(kind: u64, words: [u64; 8]) -> Option<Rate> {
         match kind {
             1 => Bucket::of(words).map(Rate::TokenBucket),
-            2 => Pacing::of(words).map(Rate::Pacing),
-            3 => FixedWindow::of(words).map(Rate::FixedWindow),
-            4 => SlidingCounter::of(words).map(Rate::SlidingCounter),
-            5 => SlidingWindow::of(words).map(Rate::SlidingWindow),
-            6 => WarmUp::of(words).map(Rate::WarmUp),
+            Pacing::KIND => Pacing::of(words).map(Rate::Pacing),
+            FixedWindow::KIND => FixedWindow::of(words).map(Rate::FixedWindow),
+            SlidingCounter::KIND => SlidingCounter::of(words).map(Rate::SlidingCounter),
+            SlidingWindow::KIND => SlidingWindow::of(words).map(Rate::SlidingWindow),
+            WarmUp::KIND => WarmUp::of(words).map(Rate::WarmUp),
             7 => Reserving::of(words).map(Rate::Reserving),
             _ => None,
         }
@@ -74,7 +128,7 @@ impl Rate {
     pub fn generation(&self) -> u64 {
         match self {
             Rate::TokenBucket(rate) => rate.generation,
-            Rate::Reserving(rate) => rate.bucket.generation,
+            Rate::Reserving(rate) => rate.generation(),
             Rate::Pacing(rate) => rate.generation(),
             Rate::FixedWindow(rate) => rate.generation(),
             Rate::SlidingCounter(rate) => rate.generation(),

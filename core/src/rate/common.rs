@@ -33,6 +33,7 @@ pub(super) fn owns(word: u64, generation: u64) -> bool {
 }
 
 /// Whether a generation can stand in a word.
+#[inline]
 pub(super) fn is_generation(generation: u64) -> bool {
     (1..=GENERATION_MASK).contains(&generation)
 }
@@ -44,6 +45,7 @@ pub(super) fn per_mille(part: u64, whole: u64) -> u32 {
 }
 
 /// So many nanoseconds, or as many as fit.
+#[inline]
 pub(super) fn saturating(ns: u128) -> u64 {
     u64::try_from(ns).unwrap_or(u64::MAX)
 }

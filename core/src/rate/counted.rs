@@ -16,6 +16,7 @@ pub(super) struct Counted {
 
 impl Counted {
     /// None where the word has no room for so many counts of `limit` beside `index_bits`, or the generation is none of 1 to 15.
+    #[inline]
     pub fn new(limit: u64, grid: Grid, counts: u32, index_bits: u32, generation: u64) -> Option<Counted> {
         let layout = Layout::new(limit, counts, index_bits)?;
         is_generation(generation).then_some(Counted { limit, grid, layout, generation })
@@ -28,6 +29,7 @@ impl Counted {
     }
 
     /// Reads [`Counted::words`].
+    #[inline]
     pub fn of([limit, width, reciprocal, packed]: [u64; 4], counts: u32, index_bits: u32) -> Option<Counted> {
         Counted::new(limit, Grid::of(width, reciprocal)?, counts, index_bits, Layout::unpacked(packed).1)
     }

@@ -52,11 +52,13 @@ impl FixedWindow {
     }
 
     /// Reads [`FixedWindow::words`].
+    #[inline]
     pub fn of([a, b, c, d, ..]: [u64; 8]) -> Option<FixedWindow> {
         Some(FixedWindow { counted: Counted::of([a, b, c, d], 1, 20)? })
     }
 
     /// The word after taking `cost` at `now`, and the wait, which is none.
+    #[inline]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
         if cost > self.counted.limit {
@@ -118,6 +120,7 @@ impl FixedWindow {
         self.counted.rebase(word, now, |counts| counts);
     }
 
+    #[inline]
     fn seen(&self, seen: u64, now: u64) -> Result<Seen, Refusal> {
         let place = self.counted.grid.place(now);
         let left = self.counted.grid.width - place.since;
@@ -136,6 +139,7 @@ impl FixedWindow {
         })
     }
 
+    #[inline]
     fn word(&self, index: u64, count: u64) -> u64 {
         self.counted.word(index, [count, 0])
     }

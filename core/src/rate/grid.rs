@@ -23,11 +23,13 @@ pub(super) struct Place {
 
 impl Grid {
     /// None without a width.
+    #[inline]
     pub fn new(width: u64) -> Option<Grid> {
         Some(Grid { width, reciprocal: u64::MAX.checked_div(width)? })
     }
 
     /// Reads both numbers back from a block, without a division. None for what no width gives.
+    #[inline]
     pub fn of(width: u64, reciprocal: u64) -> Option<Grid> {
         let product = width.checked_mul(reciprocal)?;
         (u64::MAX - product < width).then_some(Grid { width, reciprocal })
@@ -57,6 +59,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// The layout whose counts hold `limit`, if at least `index_bits` are left.
+    #[inline]
     pub fn new(limit: u64, counts: u32, index_bits: u32) -> Option<Layout> {
         let count_bits = u64::BITS - limit.leading_zeros();
         let fits = limit > 0 && counts * count_bits + GENERATION_BITS + index_bits <= u64::BITS;
@@ -104,6 +107,7 @@ impl Layout {
     }
 
     /// Reads [`Layout::packed`]; garbage gives some layout that is safe to use.
+    #[inline]
     pub fn unpacked(word: u64) -> (Layout, u64) {
         let counts = (word >> 8 & 3).clamp(1, 2) as u32;
         let count_bits = ((word >> 16 & 63) as u32).clamp(1, 58 / counts);

@@ -12,6 +12,7 @@
 //! Where it differs: a time before the last one finds as many tokens as there were then, where the original counts those of the last one (its
 //! own tests say that this violates limit and burst); reservations lie at most [`Reserving::MAX_WAIT`] ahead; with a burst of 0 no debt is paid off.
 
+use super::OneWord;
 use super::common::{GENERATION_BITS, GENERATION_MASK, Refusal, is_generation, owns, untouched};
 use super::reserve::{Reservation, Reserving};
 use crate::word::{Word, update};
@@ -42,6 +43,22 @@ const PARTS: u64 = 256;
 /// The largest burst of one, and as many may be owed.
 const MOST: u64 = 1 << 50;
 
+/// Of [`Limiter::Flowing`], whose waits are bounded beside the numbers.
+impl OneWord for Reserving {
+    const KIND: u64 = 16;
+    const WORDS: usize = 5;
+
+    #[inline(always)]
+    fn of(words: [u64; 8]) -> Option<Self> {
+        Reserving::of(words)
+    }
+
+    #[inline(always)]
+    fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+        Reserving::step(self, seen, now, cost, u64::MAX).map(|(next, taken)| (next, taken.wait_ns))
+    }
+}
+
 impl Limiter {
     /// `limit` tokens a second: infinity (or Go's `Inf`, the largest float) for no limit, 0 or less for none at all. None when filling the
     /// burst would take over a year, a burst is over 2⁵⁰ where the limit is 0 or infinite, or the generation is none of 1 to 15.
@@ -64,7 +81,7 @@ impl Limiter {
     /// Which of the three it is, beside the words: never reused, and no number of [`super::Rate::kind`].
     pub fn kind(&self) -> u64 {
         match self {
-            Limiter::Flowing(_) => 16,
+            Limiter::Flowing(_) => Reserving::KIND,
             Limiter::Still(_) => 17,
             Limiter::Unlimited(_) => 18,
         }
@@ -84,7 +101,7 @@ impl Limiter {
         let [burst, generation, ..] = words;
         let still = (burst <= MOST && is_generation(generation)).then_some(Still { burst, generation });
         match kind {
-            16 => Reserving::of(words).map(Limiter::Flowing),
+            Reserving::KIND => Reserving::of(words).map(Limiter::Flowing),
             17 => still.map(Limiter::Still),
             18 => still.map(Limiter::Unlimited),
             _ => None,

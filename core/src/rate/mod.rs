@@ -20,5 +20,6 @@ mod storm;
 pub mod token_bucket;
 pub mod warm_up;
 
+pub(crate) use algorithm::OneWord;
 pub use algorithm::Rate;
 pub use common::Refusal;

@@ -44,12 +44,14 @@ impl Pacing {
     }
 
     /// Reads [`Pacing::words`].
+    #[inline]
     pub fn of(words: [u64; 8]) -> Option<Pacing> {
         let slots = Bucket::of(words)?;
         (is_generation(slots.generation) && words[4] <= MAX_WAIT).then_some(Pacing { slots, max_wait: words[4] })
     }
 
     /// The word after queueing `cost` at `now`, and the wait in ns. A cost of 0 needs no slot.
+    #[inline]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let queue = self.queue(seen, now)?;
         if cost == 0 {
@@ -127,6 +129,7 @@ impl Pacing {
     }
 
     /// The time until the next slot, in eighths of a nanosecond.
+    #[inline]
     fn queue(&self, seen: u64, now: u64) -> Result<u64, Refusal> {
         if super::common::untouched(seen, self.slots.generation)? {
             return Ok(0);

@@ -51,6 +51,12 @@ impl Reserving {
         Some(Reserving { bucket, debt: max_wait_ns.min(Self::MAX_WAIT) << FRACTION })
     }
 
+    /// Which change of the rule these numbers are of.
+    #[inline(always)]
+    pub fn generation(&self) -> u64 {
+        self.bucket.generation
+    }
+
     /// The largest cost that is not [`Refusal::Never`].
     pub fn most(&self) -> u64 {
         self.bucket.tokens_in(self.bucket.tolerance)
@@ -231,21 +237,25 @@ impl Reserving {
 
 impl Reservation {
     /// One whose moment is not told in tokens' time.
+    #[inline]
     pub(crate) fn still(cost: u64, now: u64, wait_ns: u64, generation: u64) -> Reservation {
         Reservation { cost, wait_ns, act_at: now.saturating_add(wait_ns), exact: generation }
     }
 
     /// As plain words.
+    #[inline]
     pub fn words(&self) -> [u64; 4] {
         [self.cost, self.wait_ns, self.act_at, self.exact]
     }
 
     /// Reads [`Reservation::words`].
+    #[inline]
     pub fn of([cost, wait_ns, act_at, exact]: [u64; 4]) -> Reservation {
         Reservation { cost, wait_ns, act_at, exact }
     }
 
     /// The generation of the numbers that it was made with.
+    #[inline]
     pub fn generation(&self) -> u64 {
         self.exact & GENERATION_MASK
     }

@@ -58,11 +58,13 @@ impl SlidingCounter {
     }
 
     /// Reads [`SlidingCounter::words`].
+    #[inline]
     pub fn of([a, b, c, d, ..]: [u64; 8]) -> Option<SlidingCounter> {
         Some(SlidingCounter { counted: Counted::of([a, b, c, d], 2, 16)? })
     }
 
     /// The word after taking `cost` at `now`, and the wait, which is none.
+    #[inline]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
         if cost > self.counted.limit {
@@ -72,7 +74,9 @@ impl SlidingCounter {
             return Ok((seen, 0));
         }
         let with = Seen { current: at.current + cost, ..at };
-        if self.estimate(with) > self.times_per(self.counted.limit) {
+        // As many as both windows hold are no fewer than the estimate.
+        let few = with.current + with.previous <= self.counted.limit;
+        if !few && self.estimate(with) > self.times_per(self.counted.limit) {
             return Err(Refusal::Empty(self.wait(at, cost)));
         }
         Ok((self.word(with), 0))
@@ -136,6 +140,7 @@ impl SlidingCounter {
         self.counted.rebase(word, now, |counts| counts);
     }
 
+    #[inline]
     fn seen(&self, seen: u64, now: u64) -> Result<Seen, Refusal> {
         let place = self.counted.grid.place(now);
         let here = Seen { index: place.index, current: 0, previous: 0, since: place.since, lead: 0 };
@@ -156,10 +161,12 @@ impl SlidingCounter {
     }
 
     /// The estimate times `per`, so that nothing is rounded.
+    #[inline]
     fn estimate(&self, at: Seen) -> u128 {
         u128::from(at.previous) * u128::from(self.counted.grid.width - at.since) + self.times_per(at.current)
     }
 
+    #[inline]
     fn times_per(&self, count: u64) -> u128 {
         u128::from(count) * u128::from(self.counted.grid.width)
     }
@@ -181,6 +188,7 @@ impl SlidingCounter {
         u128::from(self.counted.grid.width).saturating_sub(allowed)
     }
 
+    #[inline]
     fn word(&self, at: Seen) -> u64 {
         self.counted.word(at.index, [at.current, at.previous])
     }

@@ -57,6 +57,7 @@ impl SlidingWindow {
         SlidingWindow::with(Counted::new(limit, grid, 2, 16, generation)?, buckets)
     }
 
+    #[inline]
     fn with(counted: Counted, buckets: u64) -> Option<SlidingWindow> {
         (2..=60).contains(&buckets).then_some(SlidingWindow { counted, buckets })
     }
@@ -73,6 +74,7 @@ impl SlidingWindow {
     }
 
     /// Reads [`SlidingWindow::words`].
+    #[inline]
     pub fn of([a, b, c, d, buckets, ..]: [u64; 8]) -> Option<SlidingWindow> {
         SlidingWindow::with(Counted::of([a, b, c, d], 2, 16)?, buckets)
     }
@@ -86,6 +88,20 @@ impl SlidingWindow {
     /// [`SlidingWindow::take`] would do.
     pub fn step<W: Word>(&self, seen: u64, buckets: &[W], now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         self.admit(self.here(seen, buckets, now)?, seen, buckets, now, cost)
+    }
+
+    /// The same where the word is of the bucket of `now` and there is room, as it mostly is: then it does not need the others.
+    /// [`Refusal::Stale`]: it is not so.
+    #[inline]
+    pub fn step_at_once(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+        let index = self.counted.grid.place(now).index;
+        let is_here = untouched(seen, self.counted.generation) == Ok(false);
+        let [current, earlier] = self.counted.layout.counts(seen);
+        let fits = cost <= self.counted.limit && current + earlier + cost <= self.counted.limit;
+        if !is_here || self.counted.layout.behind(seen, index) > 0 || !fits {
+            return Err(Refusal::Stale);
+        }
+        Ok((seen + (cost << GENERATION_BITS), 0))
     }
 
     /// Takes `cost` at `now` (ns); the wait is none. With fewer bucket words than [`SlidingWindow::buckets`] it refuses all. **Hot**: the first

@@ -120,6 +120,7 @@ impl WarmUp {
     }
 
     /// Reads [`WarmUp::words`].
+    #[inline]
     pub fn of(words: [u64; 8]) -> Option<WarmUp> {
         let [units, stored, slope, gain, max_wait, most, reach, packed] = words;
         let (max, threshold) = (stored & 0xFFFF_FFFF, stored >> 32);
@@ -129,6 +130,7 @@ impl WarmUp {
     }
 
     /// The word after queueing `cost` at `now`, and the wait in ns. A cost of 0 needs no slot.
+    #[inline]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
         if cost == 0 {
@@ -220,6 +222,7 @@ impl WarmUp {
         WarmUp { max_wait, reach: max_wait.saturating_add(dearest), ..self }
     }
 
+    #[inline]
     fn checked(self) -> Option<WarmUp> {
         let quarter = 1u64 << (u64::BITS - GENERATION_BITS - self.layout.count_bits - 2);
         let possible =
@@ -227,6 +230,7 @@ impl WarmUp {
         (possible && is_generation(self.generation)).then_some(self)
     }
 
+    #[inline]
     fn seen(&self, seen: u64, now: u64) -> Result<Seen, Refusal> {
         let now = self.time(now);
         if untouched(seen, self.generation)? {
@@ -241,7 +245,11 @@ impl WarmUp {
     }
 
     /// The units that `cost` takes of which `spent` parts come out of `stored`.
+    #[inline]
     fn time_of(&self, cost: u64, stored: u64, spent: u64) -> u64 {
+        if stored <= self.threshold {
+            return cost.saturating_mul(UNITS);
+        }
         let square = |stored: u64| u128::from(stored.saturating_sub(self.threshold)).pow(2);
         let squares = square(stored) - square(stored.saturating_sub(spent));
         let longer = squares.saturating_mul(u128::from(self.slope)).div_ceil(1 << FIXED);
@@ -249,15 +257,18 @@ impl WarmUp {
     }
 
     /// A time or length in units, rounded down.
+    #[inline]
     fn time(&self, ns: u64) -> u64 {
         ((u128::from(ns) * u128::from(self.units)) >> 64) as u64
     }
 
     /// A length in ns, rounded up.
+    #[inline]
     fn nanos(&self, units: u64) -> u64 {
         if units == 0 { 0 } else { saturating((u128::from(units) << 64).div_ceil(u128::from(self.units))) }
     }
 
+    #[inline]
     fn word(&self, next: u64, stored: u64) -> u64 {
         self.layout.word(next, [stored, 0], self.generation)
     }
