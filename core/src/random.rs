@@ -44,6 +44,7 @@ impl Draws {
     }
 
     /// A number from `low` to `high`, both included; `low` where `high` is less.
+    #[inline]
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         let width = u128::from(high.saturating_sub(low)) + 1;
         low + ((u128::from(self.draw()) * width) >> 64) as u64

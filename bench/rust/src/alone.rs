@@ -105,7 +105,7 @@ fn attempts(
     runtime: &Runtime,
     work: &'static str,
     outcome: Outcome,
-    is_right: fn(Decision) -> bool,
+    is_right: impl Fn(Decision) -> bool + Copy + Send + Sync + 'static,
 ) -> Result<Case, Failure> {
     let guard = runtime.guard("bench.retry")?;
     Ok(Case::new(work, WHO, move |_| {

@@ -211,6 +211,7 @@ impl ClockPage {
     }
 
     /// Whether time is virtual.
+    #[inline]
     pub fn is_virtual(&self) -> bool {
         self.current.load(Acquire) & VIRTUAL != 0
     }

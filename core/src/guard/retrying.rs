@@ -2,6 +2,7 @@
 
 use super::extra::{Further, HEDGES, RETRIED, RETRIES, State};
 use super::handle::Guard;
+use super::known::Facts;
 use super::numbers::ExtraBlock;
 use super::{Call, Outcome};
 use crate::clock::ticks;
@@ -53,6 +54,7 @@ unsafe impl Send for Hedging {}
 const RETRY_SEAL: u64 = u64::from_le_bytes(*b"tg_retry");
 const HEDGE_SEAL: u64 = u64::from_le_bytes(*b"tg_hedge");
 
+#[inline(always)]
 fn seal(kind: u64, guard: *const Guard) -> u64 {
     kind ^ (guard as u64).rotate_left(8)
 }
@@ -72,6 +74,7 @@ impl Hedging {
 }
 
 /// The guard behind a seal that is whole.
+#[inline(always)]
 fn behind(kind: u64, found: u64, guard: *const Guard) -> Result<&'static Guard, ErrorKind> {
     if guard.is_null() || found != seal(kind, guard) {
         return Err(ErrorKind::NotHeld);
@@ -131,17 +134,46 @@ impl Guard {
         Err(ErrorKind::Busy)
     }
 
+    /// What the calling thread knows of it, and the time, where neither has to be found out first.
+    #[inline(always)]
+    fn at_once(&'static self) -> Option<(&'static Facts, u64)> {
+        let (local, known) = self.known()?;
+        Some((known.facts(), local.time_at_once(ticks())?))
+    }
+
+    /// A logical call begins: the budget hears of its first attempt. Tells when that was, and what `then` makes of it.
+    #[inline(always)]
+    fn begin_attempts<T>(&'static self, then: impl Fn(Option<&Further<'_>>, u64) -> T) -> Result<(u64, T), ErrorKind> {
+        if let Some((facts, now)) = self.at_once() {
+            let further = facts.further();
+            let (budget, word) = budget_of(further.as_ref());
+            if budget.begin(word, now).is_ok() {
+                return Ok((now, then(further.as_ref(), now)));
+            }
+        }
+        self.begin_attempts_with_care(then)
+    }
+
+    #[inline(never)]
+    fn begin_attempts_with_care<T>(
+        &'static self,
+        then: impl Fn(Option<&Further<'_>>, u64) -> T,
+    ) -> Result<(u64, T), ErrorKind> {
+        let begun = self.settled(|further, moment| {
+            let ((budget, word), now) = (budget_of(further), moment.now());
+            budget.begin(word, now).map(|()| (now, then(further, now)))
+        })?;
+        begun.ok_or(ErrorKind::Internal)
+    }
+
     /// Begins a logical call that may be made more than once: its first attempt earns the budget its share. `key` and
     /// `attributes` are not looked at. **Hot.**
     ///
     /// # Errors
     /// The guard is gone, or its rules change all the time.
+    #[inline(always)]
     pub fn begin_retry(&'static self, call: &Call<'_>) -> Result<Retrying, ErrorKind> {
-        let begun = self.settled(|further, moment| {
-            let ((budget, word), now) = (budget_of(further), moment.now());
-            budget.begin(word, now).map(|()| (now, self.seed(further, now)))
-        })?;
-        let (now, seed_of_waits) = begun.ok_or(ErrorKind::Internal)?;
+        let (now, seed_of_waits) = self.begin_attempts(|further, now| self.seed(further, now))?;
         let (retry, deadline_ns) = (Retry::new(traits_of(call), seed_of_waits, now), deadline_of(call, now));
         Ok(Retrying { seal: seal(RETRY_SEAL, self), guard: self, deadline_ns, last: 0, retry })
     }
@@ -150,25 +182,23 @@ impl Guard {
     ///
     /// # Errors
     /// As [`Guard::begin_retry`].
+    #[inline(always)]
     pub fn begin_hedge(&'static self, call: &Call<'_>) -> Result<Hedging, ErrorKind> {
-        let begun = self.settled(|further, moment| {
-            let ((budget, word), now) = (budget_of(further), moment.now());
-            budget.begin(word, now).map(|()| (now, deadline_of(call, now)))
-        })?;
-        let (last_sent, deadline_ns) = begun.ok_or(ErrorKind::Internal)?;
-        let traits = traits_of(call);
+        let (last_sent, ()) = self.begin_attempts(|_, _| ())?;
+        let (deadline_ns, traits) = (deadline_of(call, last_sent), traits_of(call));
         Ok(Hedging { seal: seal(HEDGE_SEAL, self), guard: self, deadline_ns, last_sent, hedges: 0, taken: 0, traits })
     }
 
     /// Decides the waits of a call that begins at `now`. On a virtual clock the same calls wait the same in every run and language;
     /// otherwise machines, threads and moments differ.
+    #[inline(always)]
     fn seed(&self, further: Option<&Further<'_>>, now: u64) -> u64 {
         let header = self.view.header();
         if header.clock.is_virtual() {
             return mix(further.map_or(0, |further| further.state.budget[1].fetch_add(1, Relaxed)));
         }
         let lane = further.and_then(|further| further.second).map_or(0, |second| from_ref(second.word(0)) as u64);
-        mix(mix(header.boot[0].load(Relaxed) ^ now) ^ lane)
+        mix(header.boot[0].load(Relaxed) ^ now ^ lane.rotate_left(32))
     }
 }
 
@@ -178,20 +208,47 @@ impl Retrying {
     ///
     /// # Errors
     /// It was never begun, or the guard is gone.
+    #[inline]
     pub fn next(&mut self, attempt: Attempt, retry_after_ns: u64) -> Result<Decision, ErrorKind> {
         let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
         if is_success(attempt) {
             return self.succeeded(guard);
         }
-        let mut retry = self.retry;
+        let decision = match self.next_at_once(guard, attempt, retry_after_ns) {
+            Some(decision) => decision,
+            None => self.next_with_care(guard, attempt, retry_after_ns)?,
+        };
+        self.last = if matches!(decision, Decision::Retry { .. }) { class_of(attempt) as u64 + 1 } else { 0 };
+        Ok(decision)
+    }
+
+    /// The decision on a thread that knows the guard, by a budget that is of the rules in force. None: nothing was done.
+    #[inline(always)]
+    fn next_at_once(&mut self, guard: &'static Guard, attempt: Attempt, retry_after_ns: u64) -> Option<Decision> {
+        let (facts, now) = guard.at_once()?;
+        let further = facts.further()?;
+        let plan = further.plan().filter(|_| retry_after_ns != u64::MAX)?;
+        let (budget, word) = budget_of(Some(&further));
+        let end = End { attempt, retry_after_ns: known(retry_after_ns), now, deadline_ns: self.deadline_ns };
+        let decision = self.retry.next(&plan, (&budget, word), end);
+        if decision == Decision::Stale {
+            return None;
+        }
+        further.count_decision(attempt, decision);
+        Some(decision)
+    }
+
+    #[inline(never)]
+    fn next_with_care(
+        &mut self,
+        guard: &'static Guard,
+        attempt: Attempt,
+        retry_after_ns: u64,
+    ) -> Result<Decision, ErrorKind> {
+        let (retry, deadline_ns) = (&mut self.retry, self.deadline_ns);
         let decided = guard.settled(|further, moment| {
             let (budget, word) = budget_of(further);
-            let end = End {
-                attempt,
-                retry_after_ns: known(retry_after_ns),
-                now: moment.now(),
-                deadline_ns: self.deadline_ns,
-            };
+            let end = End { attempt, retry_after_ns: known(retry_after_ns), now: moment.now(), deadline_ns };
             let decision = match further.and_then(Further::plan) {
                 _ if retry_after_ns == u64::MAX => Decision::Stop(Reason::NotRetryable),
                 Some(plan) => retry.next(&plan, (&budget, word), end),
@@ -203,16 +260,26 @@ impl Retrying {
             further.into_iter().for_each(|further| further.count_decision(attempt, decision));
             Ok(decision)
         })?;
-        let decision = decided.ok_or(ErrorKind::Internal)?;
-        self.retry = retry;
-        self.last = if matches!(decision, Decision::Retry { .. }) { class_of(attempt) as u64 + 1 } else { 0 };
-        Ok(decision)
+        decided.ok_or(ErrorKind::Internal)
     }
 
     /// The last attempt was a success.
+    #[inline(always)]
     fn succeeded(&mut self, guard: &'static Guard) -> Result<Decision, ErrorKind> {
         let (done, attempt) = (Decision::Stop(Reason::Done), Attempt::Ended(Outcome::Success));
         self.last = 0;
+        match guard.known().map(|(_, known)| known.facts()) {
+            Some(facts) if !facts.further().is_some_and(|further| further.hears_of_success()) => {
+                facts.further().into_iter().for_each(|further| further.count_decision(attempt, done));
+                Ok(done)
+            }
+            _ => self.succeeded_with_care(guard),
+        }
+    }
+
+    #[inline(never)]
+    fn succeeded_with_care(&self, guard: &'static Guard) -> Result<Decision, ErrorKind> {
+        let (done, attempt) = (Decision::Stop(Reason::Done), Attempt::Ended(Outcome::Success));
         guard.settled(|further, _| {
             let (budget, word) = budget_of(further);
             self.retry.succeed((&budget, word))?;
@@ -266,11 +333,22 @@ impl Hedging {
     ///
     /// # Errors
     /// It was never begun, or the guard is gone.
+    #[inline]
     pub fn ask(&mut self) -> Result<Hedged, ErrorKind> {
         let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
         if !self.traits.idempotent {
             return Ok(Hedged::Stop(Reason::NotIdempotent));
         }
+        if let Some((facts, now)) = guard.at_once()
+            && let Err(nothing_to_pay) = self.due(guard, facts.further().as_ref(), now)
+        {
+            return Ok(nothing_to_pay);
+        }
+        self.ask_with_care(guard)
+    }
+
+    #[inline(never)]
+    fn ask_with_care(&mut self, guard: &'static Guard) -> Result<Hedged, ErrorKind> {
         let asked = guard.settled(|further, moment| {
             let now = moment.now();
             match self.due(guard, further, now) {
@@ -293,6 +371,7 @@ impl Hedging {
     }
 
     /// The hedge that is due now; None: the guard has no hedges; Err: what else there is to do.
+    #[inline(always)]
     fn due(&self, guard: &Guard, further: Option<&Further<'_>>, now: u64) -> Result<Option<Hedge>, Hedged> {
         let Some((hedge, millionths, further)) = further.and_then(|f| f.hedge().map(|(h, q)| (h, q, f))) else {
             return Ok(None);
@@ -311,30 +390,49 @@ impl Hedging {
     ///
     /// # Errors
     /// As [`Hedging::ask`].
+    #[inline]
     pub fn end(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
         let taken = std::mem::take(&mut self.taken);
         self.seal = 0;
-        guard.settled(|further, _| {
-            let (budget, word) = budget_of(further);
-            if outcome == Outcome::Success { budget.succeed(word, taken) } else { Ok(()) }
-        })?;
-        Ok(())
+        let knows = guard.known().and_then(|(_, known)| known.facts().further());
+        if knows.is_some_and(|further| outcome != Outcome::Success || !further.hears_of_success()) {
+            return Ok(());
+        }
+        end_with_care(guard, taken, outcome)
     }
 }
 
+#[inline(never)]
+fn end_with_care(guard: &'static Guard, taken: u32, outcome: Outcome) -> Result<(), ErrorKind> {
+    guard.settled(|further, _| {
+        let (budget, word) = budget_of(further);
+        if outcome == Outcome::Success { budget.succeed(word, taken) } else { Ok(()) }
+    })?;
+    Ok(())
+}
+
 impl Further<'_> {
+    /// Whether success says anything to the budget.
+    #[inline(always)]
+    fn hears_of_success(&self) -> bool {
+        matches!(Budget::of(self.numbers.budget()), Budget::Quota(_))
+    }
+
+    #[inline(always)]
     fn plan(&self) -> Option<Plan> {
         let words = self.numbers.retry();
         // No plan is without attempts.
         (words[3] != 0).then(|| Plan::of(words))
     }
 
+    #[inline(always)]
     fn hedge(&self) -> Option<(Hedge, u64)> {
         let words = self.numbers.hedge();
         (words[0] != 0).then(|| (Hedge::of(words), words[7]))
     }
 
+    #[inline(always)]
     fn count_decision(&self, attempt: Attempt, decision: Decision) {
         let Some(second) = self.second else { return };
         match decision {
@@ -378,24 +476,29 @@ fn budget_of<'a>(further: Option<&Further<'a>>) -> (Budget, &'a AtomicU64) {
     }
 }
 
+#[inline(always)]
 fn traits_of(call: &Call<'_>) -> Traits {
     Traits { criticality: call.criticality, idempotent: !call.once }
 }
 
+#[inline(always)]
 fn deadline_of(call: &Call<'_>, now: u64) -> u64 {
     let own = if call.timeout_ns == 0 { deadline::NONE } else { deadline::after(now, call.timeout_ns) };
     deadline::earliest([own, call.deadline_ns])
 }
 
+#[inline(always)]
 fn known(retry_after_ns: u64) -> Option<u64> {
     Some(retry_after_ns).filter(|&ns| ns != 0)
 }
 
+#[inline(always)]
 fn is_success(attempt: Attempt) -> bool {
     attempt == Attempt::Ended(Outcome::Success)
 }
 
 /// The place in [`RETRIED`].
+#[inline(always)]
 fn class_of(attempt: Attempt) -> usize {
     match attempt {
         Attempt::Ended(Outcome::Timeout) => 1,

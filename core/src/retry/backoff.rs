@@ -67,6 +67,7 @@ impl Backoff {
 
     /// The wait before the next retry, and the step that it came from. `step_ns` is what the last call gave, 0 before the first.
     /// **Hot.** Overflow saturates at the longest wait.
+    #[inline(always)]
     pub fn wait(&self, step_ns: u64, draws: &mut Draws) -> (u64, u64) {
         let step = self.step(step_ns, draws).min(self.max_ns);
         let wait = match self.jitter {
@@ -89,6 +90,7 @@ impl Backoff {
     }
 
     /// From [`Backoff::words`]; garbage gives some backoff.
+    #[inline(always)]
     pub fn of([kinds, base_ns, max_ns]: [u64; 3]) -> Backoff {
         let growth = match kinds & 3 {
             0 => Growth::Constant,
@@ -104,6 +106,7 @@ impl Backoff {
         Backoff { growth, jitter, base_ns, max_ns }
     }
 
+    #[inline(always)]
     fn step(&self, last: u64, draws: &mut Draws) -> u64 {
         match self.growth {
             Growth::Decorrelated => {

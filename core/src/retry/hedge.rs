@@ -51,6 +51,7 @@ impl Hedge {
     }
 
     /// From [`Hedge::words`]; garbage gives some hedge.
+    #[inline(always)]
     pub fn of([kinds, min_ns, max_ns, ..]: [u64; 8]) -> Hedge {
         let live = kinds >> 32 & 1 == 1;
         let delay = if live { Delay::Live { min_ns, max_ns: max_ns.max(min_ns) } } else { Delay::Fixed(min_ns) };
@@ -61,6 +62,7 @@ impl Hedge {
     ///
     /// `hedges` have been sent, the last attempt at `last_sent`; `live_ns` is the quantile; a hedge that is not due before
     /// `deadline_ns` (0: none) is not sent. A `last_sent` in the future (time went back) counts as now.
+    #[inline(always)]
     pub fn next(&self, hedges: u32, last_sent: u64, live_ns: Option<u64>, now: u64, deadline_ns: u64) -> Option<u64> {
         let delay = match self.delay {
             Delay::Fixed(ns) => ns,
@@ -72,6 +74,7 @@ impl Hedge {
     }
 
     /// Whether there may be another, by their number.
+    #[inline]
     pub fn allows(&self, hedges: u32) -> bool {
         hedges < self.max_hedges
     }

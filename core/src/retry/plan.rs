@@ -127,6 +127,7 @@ impl Plan {
         Plan { backoff: Backoff::of([kinds, base, max]), max_attempts: attempts as u32, max_elapsed_ns, retry_on }
     }
 
+    #[inline(always)]
     fn retries(&self, attempt: Attempt, retry_after_ns: Option<u64>) -> bool {
         match attempt {
             Attempt::Ended(outcome) => self.retry_on & bit(outcome) != 0,
@@ -186,6 +187,7 @@ impl Retry {
     }
 
     /// A call that has begun, where the budget knows already.
+    #[inline(always)]
     pub fn new(traits: Traits, seed: u64, now: u64) -> Retry {
         Retry { begun: now, draws: Draws(seed), step_ns: 0, attempts: 1, taken: 0, traits }
     }
@@ -205,6 +207,7 @@ impl Retry {
     ///
     /// A wait is that of the backoff, or what `retry_after_ns` says where that is longer. An attempt that we refused
     /// ourselves cost the callee nothing, so trying it again costs the budget nothing.
+    #[inline(always)]
     pub fn next<W: Word>(&mut self, plan: &Plan, budget: (&Budget, &W), end: End) -> Decision {
         if end.attempt == Attempt::Ended(Outcome::Success) {
             return self.done(budget);
@@ -240,6 +243,7 @@ impl Retry {
         }
     }
 
+    #[inline(always)]
     fn pay<W: Word>(&self, (budget, word): (&Budget, &W), end: &End) -> Result<u32, Exhausted> {
         let price = match end.attempt {
             // What paid for the attempt that we refused pays for the next one.
@@ -251,6 +255,7 @@ impl Retry {
     }
 
     /// What but the budget stands against a retry after `wait_ns`.
+    #[inline(always)]
     fn obstacle(&self, plan: &Plan, end: &End, wait_ns: u64) -> Option<Reason> {
         let at = end.now.saturating_add(wait_ns);
         if !plan.retries(end.attempt, end.retry_after_ns) {

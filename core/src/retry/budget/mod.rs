@@ -84,6 +84,7 @@ impl Budget {
     }
 
     /// Takes what a retry (or a hedge) costs, and tells how much that was. **Hot.**
+    #[inline(always)]
     pub fn spend<W: Word>(&self, word: &W, class: Criticality, price: Price, now: u64) -> Result<u32, Exhausted> {
         match self {
             Budget::Unlimited => Ok(0),

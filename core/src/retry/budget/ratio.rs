@@ -96,6 +96,7 @@ impl Ratio {
     }
 
     /// Takes one retry. **Hot.** After time went back nothing flows in until it comes up again; see [`Ratio::rebase`].
+    #[inline(always)]
     pub fn spend<W: Word>(&self, word: &W, class: Criticality, now: u64) -> Result<u32, Exhausted> {
         let kept = left_by(&self.reserve, class);
         self.change(word, now, |level| level.checked_sub(ONE).filter(|&left| left >= kept).ok_or(Exhausted::Empty))?;
@@ -156,6 +157,7 @@ impl Ratio {
         }
     }
 
+    #[inline(always)]
     fn change<W: Word>(
         &self,
         word: &W,
@@ -196,15 +198,18 @@ impl Ratio {
     }
 
     /// F, in units.
+    #[inline(always)]
     fn floor(&self) -> u64 {
         self.flow * TICKS
     }
 
     /// Which tick it is, modulo 2²⁴.
+    #[inline(always)]
     fn tick(&self, now: u64) -> u64 {
         ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & TICK_MASK
     }
 
+    #[inline(always)]
     fn word(&self, level: u64, tick: u64) -> u64 {
         level.min(LEVEL_MAX) << LEVEL_AT | tick << GENERATION_BITS | self.generation
     }
