@@ -84,7 +84,15 @@ impl Guard {
         }
     }
 
-    /// The same where slow calls count, or the last so many calls are the window.
+    /// Whether a call's end is counted by [`Guard::tell_whole_breaker`].
+    #[inline(always)]
+    pub(super) fn takes_more_to_judge(&self, facts: &Facts, end: (Outcome, u64)) -> bool {
+        let stages = facts.stages();
+        let slow = stages.has(Stages::SLOW) && facts.further().is_some_and(|further| is_slow(&further, end));
+        stages.has(Stages::LAST_CALLS) || slow
+    }
+
+    /// The same of a slow call, or where the last so many calls are the window.
     #[inline(never)]
     pub(super) fn tell_whole_breaker(
         &'static self,
@@ -349,6 +357,7 @@ fn looks_in(slow: &SlowCalls, now: u64) -> u64 {
 }
 
 /// Whether the breaker takes a call for slow that ended so, after so many ns.
+#[inline(always)]
 fn is_slow(further: &Further<'_>, (outcome, duration): (Outcome, u64)) -> bool {
     further.slow().is_some_and(|slow| duration > slow.over_ns || outcome == Outcome::Timeout)
 }

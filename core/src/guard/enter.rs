@@ -272,6 +272,7 @@ impl Taken<'_> {
     fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         match self.takes_at_once() {
             true => self.end(&Tokens::ONE, call, permit),
+            false if self.has_one_key() => self.take_one_key(call, permit),
             false => self.take_tokens(call, permit),
         }
     }

@@ -92,7 +92,7 @@ impl Permit {
         if MORE {
             self.end_further(guard, facts, duration, now);
         }
-        if MORE && is_judged && facts.stages().has(Stages::SLOW.and(Stages::LAST_CALLS)) {
+        if MORE && is_judged && guard.takes_more_to_judge(facts, (Outcome::Success, duration)) {
             guard.tell_whole_breaker(facts, run.into(), self.breaker, (Outcome::Success, duration), now);
         } else if is_judged {
             let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(Part::Place) };
@@ -291,7 +291,7 @@ impl Guard {
     ) {
         let duration = now.saturating_sub(started);
         if judges(facts, permit, outcome) {
-            match facts.stages().has(Stages::SLOW.and(Stages::LAST_CALLS)) {
+            match self.takes_more_to_judge(facts, (outcome, duration)) {
                 true => self.tell_whole_breaker(facts, run, permit.breaker, (outcome, duration), now),
                 false => self.tell_breaker(facts, run, permit.breaker, outcome, now),
             }

@@ -40,7 +40,7 @@ struct Said {
 pub(super) struct Looked([AtomicPtr<KeyedLimit>; MAX_RATES]);
 
 impl Looked {
-    #[inline]
+    #[inline(always)]
     fn get(&self, index: usize, tag: u64) -> Option<&'static KeyedLimit> {
         let at = self.0.get(index)?.load(Acquire);
         // SAFETY: null, or of a limit that is never freed.
@@ -142,9 +142,12 @@ impl KeyedLimit {
 
 impl Guard {
     /// The limit by key of an index, by numbers that have this tag. None: they were replaced meanwhile, or it has no key.
-    #[inline]
+    #[inline(always)]
     pub(super) fn keyed_limit(&self, numbers: &Block, tag: u64, index: usize) -> Option<&'static KeyedLimit> {
-        self.keyed.get(index, tag).or_else(|| self.look_up_keyed_limit(numbers, tag, index))
+        match self.keyed.get(index, tag) {
+            None => self.look_up_keyed_limit(numbers, tag, index),
+            known => known,
+        }
     }
 
     /// Looks all of them up before the first call has to.

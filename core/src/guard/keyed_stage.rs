@@ -3,12 +3,12 @@
 use super::cell::MAX_RATES;
 use super::enter::shadowed;
 use super::extra::OVERFLOWED;
-use super::follow;
 use super::handle::Guard;
 use super::keyed_limit::KeyedLimit;
+use super::permit::Permit;
 use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
-use super::{Call, Stage};
+use super::{Call, NotEntered, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::MAX_ATTRIBUTES;
 use crate::rate::keyed::{self, Hot, Refusal, Source};
@@ -30,8 +30,27 @@ impl KeyedLimit {
 }
 
 impl Taken<'_> {
-    /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.
+    /// Whether its only limit is by key, and there is nothing to wait for.
+    #[inline(always)]
+    pub(super) fn has_one_key(&self) -> bool {
+        self.facts.flags().rates() == 1 && self.numbers().rate(0).is_keyed() && self.go.wait_ns == 0
+    }
+
+    /// Takes what the call costs of its key's bucket, and ends.
     #[inline(never)]
+    pub(super) fn take_one_key(self, call: &Call<'_>, permit: &mut Permit) -> std::result::Result<(), NotEntered> {
+        match self.take_of_key(0, call, permit.again_count()) {
+            Ok((taken, cost)) => {
+                let mut tokens = Tokens { limits: MAX_RATES, ..Tokens::NONE };
+                (tokens.waits[0], tokens.costs[0]) = (taken, cost);
+                self.end(&tokens, call, permit)
+            }
+            Err(ended) => self.turn_away(ended, &Tokens::NONE, call, permit),
+        }
+    }
+
+    /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.
+    #[inline]
     pub(super) fn take_of_key(
         &self,
         index: usize,
@@ -46,7 +65,7 @@ impl Taken<'_> {
         let Some(table) = limit.table(&guard.view) else { return Ok(NOTHING) };
         let key = table.key(limit.key_of(call));
         let most = || limit.keyed().most(&key);
-        let cost = follow::cost(&guard.view, self.numbers(), index, self.cost, most);
+        let cost = self.cost_at(index, most);
         let answer = limit.keyed().take(&table, &key, self.now, cost);
         if overflowed(&answer) {
             self.count_overflow(index);

@@ -177,8 +177,7 @@ impl Facts {
         self.marks.set(Marks::of(guard.known_at).with(marks));
 
         self.window.set(numbers.window());
-        let follows = further.is_some_and(|further| further.numbers.follow_of(0)[1] != 0);
-        self.rate.set(numbers.rate(0).one().filter(|_| !follows).unwrap_or(One::NEVER));
+        self.rate.set(numbers.rate(0).one().unwrap_or(One::NEVER));
     }
 
     /// The changes of the segment up to which it holds.

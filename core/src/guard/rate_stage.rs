@@ -2,6 +2,7 @@
 
 use super::cell::{GuardCell, MAX_RATES};
 use super::enter::shadowed;
+use super::extra::Stages;
 use super::follow;
 use super::handle::Guard;
 use super::numbers::{Block, ExtraBlock, OF_RATES, RateWords};
@@ -104,7 +105,7 @@ impl Taken<'_> {
             else {
                 continue;
             };
-            let cost = follow::cost(&self.guard.view, self.numbers(), index, self.cost, || limit.rate.most());
+            let cost = self.cost_at(index, || limit.rate.most());
             tokens.costs[index] = cost;
             match limit.take(self.now, cost) {
                 Ok(_) if limit.mode == Mode::Shadow => {}
@@ -120,6 +121,15 @@ impl Taken<'_> {
             return self.end(&tokens, call, permit);
         }
         self.wait(&tokens, call, permit)
+    }
+
+    /// What the call costs at one of the limits.
+    #[inline(always)]
+    pub(super) fn cost_at(&self, index: usize, most: impl Fn() -> u64) -> u64 {
+        match self.facts.stages().has(Stages::FOLLOW) {
+            true => follow::cost(&self.guard.view, self.numbers(), index, self.cost, most),
+            false => self.cost,
+        }
     }
 
     /// Ends with a wait, unless it leads past the deadline.
@@ -141,6 +151,9 @@ impl Taken<'_> {
             return self.go.wait_ns == 0;
         }
         if self.cost != 1 || self.go.wait_ns != 0 {
+            return false;
+        }
+        if self.facts.stages().has(Stages::FOLLOW) && !self.guard.follows_one_at_ease(self.facts) {
             return false;
         }
         match self.facts.flags().rates() {

@@ -38,12 +38,15 @@ impl<'a, W: Word, const P: usize> Set<'a, W, P> {
     /// The place of a key. **Hot.**
     #[inline(always)]
     pub(super) fn find(&self, print: u64, home: usize) -> Option<&'a W> {
-        let is_it = |word: &&W| place::print(word.get()) == print;
-        self.places.get(home).filter(is_it).or_else(|| {
-            // All are compared without a branch: where a key stands cannot be foreseen.
-            let bits = self.places.iter().rev().fold(0u32, |bits, word| bits << 1 | u32::from(is_it(&word)));
-            self.places.get(bits.trailing_zeros() as usize)
-        })
+        let is_it = |word: &W| place::print(word.get()) == print;
+        match self.places.get(home) {
+            Some(word) if is_it(word) => Some(word),
+            _ => {
+                // All are compared without a branch: where a key stands cannot be foreseen.
+                let bits = self.places.iter().rev().fold(0u32, |bits, word| bits << 1 | u32::from(is_it(word)));
+                self.places.get(bits.trailing_zeros() as usize)
+            }
+        }
     }
 
     /// How many insertions there have been, modulo 2³².
