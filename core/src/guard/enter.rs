@@ -55,10 +55,8 @@ impl Guard {
     #[inline(always)]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let is_plain = call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0;
-        match if is_plain { self.enter_plain(permit) } else { Err(Stopped::AT_ONCE) } {
-            Ok(()) => Ok(()),
-            Err(stopped) => self.enter_after(stopped, call, permit),
-        }
+        let then = |permit: &mut Permit, stopped| self.enter_after(stopped, call, permit);
+        if is_plain { self.take_all(permit, then) } else { then(permit, Stopped::AT_ONCE) }
     }
 
     /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode; on a
@@ -66,28 +64,38 @@ impl Guard {
     /// nothing, so that its caller needs no stack for it.
     #[inline(always)]
     pub fn enter_plain(&'static self, permit: &mut Permit) -> Result<(), Stopped> {
-        let Some((local, known)) = self.known() else { return Err(Stopped::AT_ONCE) };
+        self.take_all(permit, |_, stopped| Err(stopped))
+    }
+
+    /// The same, and `then` where it stops.
+    #[inline(always)]
+    fn take_all<E>(
+        &'static self,
+        permit: &mut Permit,
+        then: impl Fn(&mut Permit, Stopped) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some((local, known)) = self.known() else { return then(permit, Stopped::AT_ONCE) };
         let (facts, run, hot) = (known.facts(), known.run(), &self.cell().hot);
         let breaker = if facts.flags().has_breaker() { hot.breaker.load(Acquire) } else { 0 };
-        let Some(now) = local.time_at_once(ticks()) else { return Err(Stopped::AT_ONCE) };
+        let Some(now) = local.time_at_once(ticks()) else { return then(permit, Stopped::AT_ONCE) };
         if facts.elaborate() != 0 || !state::is_closed(breaker) {
-            return Err(Stopped { now, ..Stopped::AT_ONCE });
+            return then(permit, Stopped { now, ..Stopped::AT_ONCE });
         }
         let epoch = facts.timeless_epoch();
-        let stop = |taken| Err(Stopped { now, epoch: epoch as u32, taken });
+        let stop = |permit: &mut Permit, taken| then(permit, Stopped { now, epoch: epoch as u32, taken });
         if !Held::has_room(run.word(HELD).load(Relaxed), epoch) {
-            return stop(Part::Nothing);
+            return stop(permit, Part::Nothing);
         }
         let seen = mark_pending(run);
         if fixed::take_alone(&hot.concurrency, facts.limit(), epoch).is_none() {
-            return stop(Part::Mark);
+            return stop(permit, Part::Mark);
         }
         settle(run, seen, |word| word + 1);
         if facts.flags().has_rates() && !facts.rate().take(&hot.rates[0], now) {
-            return stop(Part::Place);
+            return stop(permit, Part::Place);
         }
         if self.changes() != facts.changes() {
-            return stop(Part::All);
+            return stop(permit, Part::All);
         }
         Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) }.write(permit);
         Ok(())

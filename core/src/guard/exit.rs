@@ -48,14 +48,11 @@ impl Permit {
     /// process, is left as it is and counted. **Hot.**
     #[inline(always)]
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
-        match if outcome == Outcome::Success {
-            self.exit_plain()
-        } else {
-            Err(Unended { ticks: ticks(), done: Part::Nothing })
-        } {
-            Ok(()) => Ok(()),
-            Err(unended) => self.exit_after(unended, outcome),
+        let ticks = ticks();
+        if outcome != Outcome::Success {
+            return self.exit_after(Unended { ticks, done: Part::Nothing }, outcome);
         }
+        self.end_well::<false, ErrorKind>(ticks, |permit, unended| permit.exit_after(unended, Outcome::Success))
     }
 
     /// The end of what most calls are: well, of a guard that the thread knows and that has nothing but the plain stages, with
@@ -65,42 +62,43 @@ impl Permit {
     pub fn exit_plain(&mut self) -> Result<(), Unended> {
         // First of all: from here on the end of the call is known, whatever else there is to do.
         let ticks = ticks();
-        if self.marks.has(MORE) {
-            return Err(Unended { ticks, done: Part::Nothing });
-        }
-        self.end_well::<false>(ticks)
+        self.end_well::<false, Unended>(ticks, |_, unended| Err(unended))
     }
 
-    /// The same, and with `MORE` that of a guard that has further stages.
+    /// The same, with `FURTHER` of a guard that has further stages; and `then` where it stops.
     #[inline(always)]
-    fn end_well<const MORE: bool>(&mut self, ticks: u64) -> Result<(), Unended> {
-        let stop = |done| Err(Unended { ticks, done });
-        if self.marks.has(PROBE | FOLLOWED | DELAYED) {
-            return stop(Part::Nothing);
+    fn end_well<const FURTHER: bool, E>(
+        &mut self,
+        ticks: u64,
+        then: impl Fn(&mut Permit, Unended) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let stop = |permit: &mut Permit, done| then(permit, Unended { ticks, done });
+        if self.marks.has(PROBE | FOLLOWED | DELAYED | if FURTHER { 0 } else { MORE }) {
+            return stop(self, Part::Nothing);
         }
-        let Some((guard, local, known)) = self.known() else { return stop(Part::Nothing) };
+        let Some((guard, local, known)) = self.known() else { return stop(self, Part::Nothing) };
         let (facts, run) = (known.facts(), known.run());
-        let Some(now) = local.time_at_once(ticks) else { return stop(Part::Nothing) };
+        let Some(now) = local.time_at_once(ticks) else { return stop(self, Part::Nothing) };
         // What the permit says is believed once its seal is as this process makes it for that guard.
-        if !self.is_held(facts.token(), facts.seal()) || !give_place_back_alone(guard, run, self.epoch) {
-            return stop(Part::Nothing);
+        if !self.is_held(facts.seal()) || !give_place_back_alone(guard, run, self.epoch) {
+            return stop(self, Part::Nothing);
         }
         // A locked instruction waits for what stands before it: so what needs the time comes after it.
         self.seal_as_exited(facts.seal());
         let duration = now.saturating_sub(self.start_ns);
         let is_judged = self.marks.has(JUDGED) && facts.flags().has_breaker();
-        if MORE {
+        if FURTHER {
             self.end_further(guard, facts, duration, now);
         }
-        if MORE && is_judged && guard.takes_more_to_judge(facts, (Outcome::Success, duration)) {
+        if FURTHER && is_judged && guard.takes_more_to_judge(facts, (Outcome::Success, duration)) {
             guard.tell_whole_breaker(facts, run.into(), self.breaker, (Outcome::Success, duration), now);
         } else if is_judged {
-            let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(Part::Place) };
+            let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(self, Part::Place) };
             run.add(at, 1);
         }
         run.add(CALLS + Outcome::Success as usize, 1);
         facts.latency.begin(run, LATENCY, duration);
-        let Some(place) = facts.latency.place_of(duration) else { return stop(Part::Count) };
+        let Some(place) = facts.latency.place_of(duration) else { return stop(self, Part::Count) };
         facts.latency.count(run, LATENCY, place);
         Ok(())
     }
@@ -123,7 +121,11 @@ impl Permit {
     #[inline(never)]
     pub fn exit_after(&mut self, unended: Unended, outcome: Outcome) -> Result<(), ErrorKind> {
         let is_further = unended.done == Part::Nothing && outcome == Outcome::Success && self.marks.has(MORE);
-        let unended = match if is_further { self.end_well::<true>(unended.ticks) } else { Err(unended) } {
+        let unended = match if is_further {
+            self.end_well::<true, Unended>(unended.ticks, |_, unended| Err(unended))
+        } else {
+            Err(unended)
+        } {
             Ok(()) => return Ok(()),
             Err(unended) => unended,
         };
@@ -142,7 +144,7 @@ impl Permit {
     #[inline(never)]
     fn exit_at(&mut self, ticks: u64, outcome: Outcome) -> Result<(), ErrorKind> {
         match self.known() {
-            Some((guard, local, known)) if self.is_held(known.facts().token(), known.facts().seal()) => {
+            Some((guard, local, known)) if self.is_held(known.facts().seal()) => {
                 self.seal_as_exited(known.facts().seal());
                 guard.exit(known.facts(), known.run().into(), local.time_of(ticks), self, outcome)
             }
