@@ -124,6 +124,32 @@ fn deadlines() {
 }
 
 #[test]
+fn one_in_sixteen_of_the_late_passes_whatever_other_stages_there_are() {
+    let others = [
+        "",
+        r#","faults":[{"abort":"failure","share":0.000001}]"#,
+        r#","breaker":{"consecutive_failures":9},"throttle":{}"#,
+    ];
+    for (index, others) in others.iter().enumerate() {
+        let runtime = open();
+        rules(&runtime, &format!(r#"{{"version":1,"guards":{{"g":{{"deadline":{{"usual":0.5}}{others}}}}}}}"#));
+        let guard = runtime.guard("g").unwrap();
+        for _ in 0..100 {
+            let mut permit = enter(guard).unwrap();
+            runtime.clock().advance(100 * MS).unwrap();
+            permit.exit(Outcome::Success).unwrap();
+        }
+        if index == 2 {
+            // What is forced closed is not what most calls meet.
+            guard.force_breaker(tidegate_core::breaker::transition::Forced::Closed).unwrap();
+        }
+        let late = Call { timeout_ns: MS, ..Call::default() };
+        let pass = |_: &u32| guard.enter(&late, &mut Permit::default()).is_ok();
+        assert_eq!((0..160).filter(pass).count(), 10, "with {others}");
+    }
+}
+
+#[test]
 fn misused_permits_change_nothing() {
     let runtime = open();
     rules(&runtime, r#"{"version":1,"guards":{"g":{"concurrency":{"max":1}}}}"#);

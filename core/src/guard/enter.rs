@@ -223,17 +223,20 @@ impl Taken<'_> {
     fn ask_stages<const ALL: bool>(&mut self, call: &Call<'_>) -> Result<bool, Ended> {
         let Taken { guard, facts, run, now, .. } = *self;
         let (flags, stages) = (facts.flags(), facts.stages());
+        // First of all, as every stage is to be asked once.
+        if !ALL && (flags.has_policy() || guard.may_be_hit(facts, call)) {
+            return Ok(false);
+        }
+        if !ALL && flags.has_breaker() {
+            let Some(breaker) = guard.closed_breaker(facts, now) else { return Ok(false) };
+            self.breaker = breaker;
+        }
         self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
         if stages.has(Stages::TIME) {
             guard.ask_time(facts, run, now, self.deadline_ns)?;
         }
         if ALL {
             self.ask_rare_stages(call)?;
-        } else if flags.has_policy() || guard.may_be_hit(facts, call) {
-            return Ok(false);
-        } else if flags.has_breaker() {
-            let Some(breaker) = guard.closed_breaker(facts, now) else { return Ok(false) };
-            self.breaker = breaker;
         }
         if stages.has(Stages::THROTTLE) && guard.ask_throttle(facts, run, now)? {
             self.marks = self.marks.with(THROTTLED);
