@@ -281,12 +281,12 @@ impl Guard {
     /// Takes it off again.
     #[inline(always)]
     pub(super) fn end_running(&'static self, facts: &Facts, permit: &Permit) {
-        let breaker = self.cell().hot.breaker.load(Relaxed);
         if let Some(second) = facts.second() {
             running::exit(second, RUNNING, Start::of(permit.running));
         } else if let Some(second) = self.second(current(self.shared)) {
             running::exit(second, RUNNING, Start::of(permit.running));
         }
+        let breaker = self.cell().hot.breaker.load(Relaxed);
         if breaker != permit.breaker {
             self.end_running_before(state::generation_of(permit.breaker), state::generation_of(breaker));
         }

@@ -23,9 +23,8 @@ impl Guard {
     /// Takes a place in flight, if there is one; Err tells how many are in flight.
     #[inline(never)]
     pub(super) fn take_place(&self, run: Run<'_>, limit: u64, epoch: u64) -> Result<fixed::Taken, u64> {
-        let (seen, word) = (mark_pending(run), &self.cell().hot.concurrency);
-        let alone = fixed::take_alone(word, limit, epoch).map(|inflight| fixed::Taken { epoch, inflight, expired: 0 });
-        let taken = alone.map_or_else(|| fixed::take(word, limit, epoch), Ok);
+        let seen = mark_pending(run);
+        let taken = fixed::take(&self.cell().hot.concurrency, limit, epoch);
         match taken {
             Ok(taken) => {
                 settle(run, seen, |word| Held::plus_one(word, taken.epoch));

@@ -202,8 +202,9 @@ impl Guard {
         }
     }
 
+    /// Takes a place in flight by a limit that neither adapts nor sheds.
     #[inline(always)]
-    fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<u64, Stage> {
+    pub(super) fn take_place_by_number(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<u64, Stage> {
         let (epoch, is_shadow) = (facts.epoch(self, now), facts.flags().concurrency() == Mode::Shadow);
         if !is_shadow && self.take_place_alone(run, facts.limit(), epoch) {
             return Ok(epoch);
@@ -218,11 +219,12 @@ impl Guard {
 
 impl Taken<'_> {
     /// Asks the stages before the rate limits, in their order, and keeps what they said. `Ok(false)`: it has met a fault that
-    /// may hit, a breaker that is not closed or a policy, which only `ALL` asks; nothing was taken.
+    /// may hit, a breaker that is not closed or has to look at the calls that are running, or a policy, which only `ALL` asks;
+    /// nothing was taken.
     #[inline(always)]
     fn ask_stages<const ALL: bool>(&mut self, call: &Call<'_>) -> Result<bool, Ended> {
         let Taken { guard, facts, run, now, .. } = *self;
-        let (flags, stages) = (facts.flags(), facts.stages());
+        let flags = facts.flags();
         // First of all, as every stage is to be asked once.
         if !ALL && (flags.has_policy() || guard.may_be_hit(facts, call)) {
             return Ok(false);
@@ -232,17 +234,20 @@ impl Taken<'_> {
             self.breaker = breaker;
         }
         self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
-        if stages.has(Stages::TIME) {
+        if facts.stages().has(Stages::TIME) {
             guard.ask_time(facts, run, now, self.deadline_ns)?;
         }
         if ALL {
             self.ask_rare_stages(call)?;
         }
+        // Who watches the breaker may have changed the rules by now, and what is known of them with it.
+        let mut stages = facts.stages();
         if stages.has(Stages::THROTTLE) && guard.ask_throttle(facts, run, now)? {
             self.marks = self.marks.with(THROTTLED);
         }
         if ALL {
             self.ask_policy_and_wait(call)?;
+            stages = facts.stages();
         }
         let place = match stages.has(Stages::LOAD) {
             true => guard.take_place_by_load(facts, run, call, now),

@@ -80,7 +80,7 @@ impl Permit {
         let (facts, run) = (known.facts(), known.run());
         let Some(now) = local.time_at_once(ticks) else { return stop(self, Part::Nothing) };
         // What the permit says is believed once its seal is as this process makes it for that guard.
-        if !self.is_held(facts.seal()) || !give_place_back_alone(guard, run, self.epoch) {
+        if !self.is_held(facts.token(), facts.seal()) || !give_place_back_alone(guard, run, self.epoch) {
             return stop(self, Part::Nothing);
         }
         // A locked instruction waits for what stands before it: so what needs the time comes after it.
@@ -144,7 +144,7 @@ impl Permit {
     #[inline(never)]
     fn exit_at(&mut self, ticks: u64, outcome: Outcome) -> Result<(), ErrorKind> {
         match self.known() {
-            Some((guard, local, known)) if self.is_held(known.facts().seal()) => {
+            Some((guard, local, known)) if self.is_held(known.facts().token(), known.facts().seal()) => {
                 self.seal_as_exited(known.facts().seal());
                 guard.exit(known.facts(), known.run().into(), local.time_of(ticks), self, outcome)
             }

@@ -33,7 +33,7 @@ macro_rules! states {
     };
 }
 
-// What one call reads together is on one cache line.
+// The words of a limit that adapts and those of the system's protection share the first cache line.
 states! {
     /// See [`crate::concurrency::adaptive`].
     limit: 5,

@@ -41,7 +41,7 @@ fn pressed_beyond(view: &View, (at, generation): (Offset, u32), most: u64) -> bo
     }
     let inflight = Held::of(guard.hot.concurrency.load(Relaxed)).inflight();
     let limit = if inflight == 0 { 0 } else { limit_of(view, guard) };
-    limit != 0 && inflight * 1000 >= (most + 1) * limit
+    limit != 0 && inflight * 1000 >= (most + 1).saturating_mul(limit)
 }
 
 /// What a cost becomes by the follow of a rate limit, if it has one.

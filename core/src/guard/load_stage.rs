@@ -95,7 +95,7 @@ impl Guard {
 
     #[inline(never)]
     fn take_place_with_care(&self, facts: &Facts, run: Run<'_>, call: &Call<'_>, now: u64) -> Result<u64, Stage> {
-        let Some(further) = &facts.further() else { return Err(Stage::Concurrency) };
+        let Some(further) = &facts.further() else { return self.take_place_by_number(facts, run, now) };
         let sheds = facts.stages().has(Stages::SHEDS);
         let unranked = Priority { class: Default::default(), level: shed::MAX_LEVEL };
         let priority = if sheds { priority_of(call) } else { unranked };
@@ -254,7 +254,11 @@ fn bound_by_limit(facts: &Facts, further: &Further<'_>, priority: Priority) -> B
     }
     let words = further.state.limit_words();
     let in_force = further.limit().in_force(words.limit.load(Relaxed));
-    Bound { mode, most: shed::ceiling(words.priority.load(Relaxed), in_force, priority).into() }
+    let most = match facts.stages().has(Stages::SHEDS) {
+        true => shed::ceiling(words.priority.load(Relaxed), in_force, priority),
+        false => in_force.others,
+    };
+    Bound { mode, most: most.into() }
 }
 
 /// The concurrency limit in force, by a guard's numbers and what stands beside them; 0: there is none.

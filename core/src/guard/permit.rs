@@ -186,10 +186,11 @@ impl Permit {
         self.seal = seal_in(state, seal_of(self.guard, self.token), self.start_ns);
     }
 
-    /// Whether it is a held permit of the process and the guard whose permits have this seal in common.
+    /// Whether it is a held permit of the guard that it names. Token and seal are what all permits of the process and guard
+    /// have in common: the token is in the seal too, and is compared by itself so that no spoilt bit of it goes unseen.
     #[inline(always)]
-    pub(super) fn is_held(&self, seal: u64) -> bool {
-        self.seal == seal_in(PermitState::Held, seal, self.start_ns)
+    pub(super) fn is_held(&self, token: u64, seal: u64) -> bool {
+        self.token == token && self.seal == seal_in(PermitState::Held, seal, self.start_ns)
     }
 
     /// Makes one that is held an exited one.

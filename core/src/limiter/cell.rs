@@ -132,8 +132,9 @@ impl LimiterCell {
         self.side(generation).read(generation)
     }
 
-    /// Takes by the numbers in force, as they mostly are, without a look at any others: see [`crate::rate::Rate::take`]. None: of
-    /// another algorithm, or changed meanwhile.
+    /// Takes by the numbers in force and tells the wait, as [`Numbers::reserve`] does, without a look at any other algorithm's. None, or
+    /// [`Refusal::Stale`]: that has to tell, as they are of an algorithm without such a way, were changed meanwhile, or need more than
+    /// the word.
     #[inline(always)]
     pub fn take_at_once(&self, now: u64, cost: u64) -> Option<Result<u64, Refusal>> {
         let generation = wanted(self.word.get());

@@ -27,9 +27,8 @@ use std::convert::Infallible;
 pub const BUCKETS: usize = 12;
 /// Its words.
 pub const WORDS: usize = BUCKETS + 1;
-/// Which of them says when a call was last not accepted: [`SINCE`] | index; 0: none ever was.
+/// Which of them says when a call was last not accepted: the number of that bucket since the clock's zero, + 1; 0: none ever was.
 const TROUBLE: usize = BUCKETS;
-const SINCE: u64 = 1 << 16;
 /// The window that the SRE book names: two minutes.
 pub const DEFAULT_WINDOW_NS: u64 = 120_000_000_000;
 /// Its K.
@@ -100,12 +99,13 @@ impl Throttle {
     /// A caller whose time lies before the current bucket's passes uncounted.
     #[inline(always)]
     pub fn admits<W: Word>(&self, words: &[W], now: u64) -> bool {
-        let index = self.index(now);
-        if troubled(words, index) {
-            return self.admits_in_trouble(words, index);
+        let at = self.bucket_at(now);
+        if troubled(words, at) {
+            return self.admits_in_trouble(words, at);
         }
-        let one_more =
-            |seen: u64| (seen >> INDEX_AT == index && seen & NEARLY_FULL == 0).then_some(seen + ONE_ACCEPTED);
+        let index = at & INDEX_MASK;
+        let has_room = |seen: u64| seen >> INDEX_AT == index && seen & NEARLY_FULL == 0;
+        let one_more = |seen: u64| if has_room(seen) { Some(seen + ONE_ACCEPTED) } else { None };
         if words.get(index as usize % BUCKETS).and_then(|word| update_if(word, one_more)).is_none() {
             accept_anew(words, index);
         }
@@ -114,7 +114,8 @@ impl Throttle {
 
     /// The same where calls of the window were not accepted.
     #[inline(never)]
-    fn admits_in_trouble<W: Word>(&self, words: &[W], index: u64) -> bool {
+    fn admits_in_trouble<W: Word>(&self, words: &[W], at: u64) -> bool {
+        let index = at & INDEX_MASK;
         let older = counts_of(words, index, 1);
         let step = |bucket: Bucket| {
             let number = bucket.counts.requests;
@@ -125,14 +126,14 @@ impl Throttle {
         };
         let admitted = change(words, index, step).unwrap_or(true);
         if !admitted {
-            note_trouble(words, index);
+            note_trouble(words, at);
         }
         admitted
     }
 
     /// The callee did not accept a call that was admitted at `then`. **Hot.** One of before the window changes nothing.
     pub fn refused_there<W: Word>(&self, words: &[W], then: u64) {
-        note_trouble(words, self.index(then));
+        note_trouble(words, self.bucket_at(then));
         self.take_off(words, then, 0);
     }
 
@@ -177,9 +178,15 @@ impl Throttle {
         (over, (counts.requests + 1) * ONE)
     }
 
-    #[inline(always)]
+    /// The index of the bucket of a moment.
     fn index(&self, now: u64) -> u64 {
-        ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64 & INDEX_MASK
+        self.bucket_at(now) & INDEX_MASK
+    }
+
+    /// Its number since the clock's zero.
+    #[inline(always)]
+    fn bucket_at(&self, now: u64) -> u64 {
+        ((u128::from(now) * u128::from(self.reciprocal)) >> 64) as u64
     }
 }
 
@@ -228,21 +235,19 @@ fn accept_anew<W: Word>(words: &[W], index: u64) {
     });
 }
 
-/// Whether a call of the window at `index` may have been one that was not accepted. Where time went back, all may have been.
+/// Whether a call of the window of bucket number `at` may have been one that was not accepted. Where time went back, all may have been.
 #[inline(always)]
-fn troubled<W: Word>(words: &[W], index: u64) -> bool {
+fn troubled<W: Word>(words: &[W], at: u64) -> bool {
     let seen = words.get(TROUBLE).map_or(0, W::get);
-    let age = index.wrapping_sub(seen) & INDEX_MASK;
-    seen & SINCE != 0 && !(BUCKETS as u64..=INDEX_MASK / 2).contains(&age)
+    seen != 0 && at < seen.saturating_add(BUCKETS as u64 - 1)
 }
 
-/// Says that a call of the bucket of `index` was not accepted. The latest counts.
-fn note_trouble<W: Word>(words: &[W], index: u64) {
-    let Some(word) = words.get(TROUBLE) else { return };
-    let _: Result<(), ()> = update(word, |seen| {
-        let is_older = seen & SINCE != 0 && seen.wrapping_sub(index) & INDEX_MASK <= INDEX_MASK / 2;
-        if is_older { Err(()) } else { Ok((SINCE | index, ())) }
-    });
+/// Says that a call of bucket number `at` was not accepted. The latest counts.
+fn note_trouble<W: Word>(words: &[W], at: u64) {
+    let noted = |seen: u64| (seen <= at).then_some(at.saturating_add(1));
+    if let Some(word) = words.get(TROUBLE) {
+        update_if(word, noted);
+    }
 }
 
 /// Applies a transition to the bucket of `index`, which begins anew where it is of another time; None where that is a bit later.
@@ -329,6 +334,20 @@ mod tests {
         assert_eq!(rule.counts(&words, START + 100 * SECOND).requests, 1000);
         assert_eq!(rule.counts(&words, START + 120 * SECOND).requests, 0);
         assert!(rule.admits(&words, START + 120 * SECOND));
+    }
+
+    #[test]
+    fn trouble_that_is_over_is_over_for_good() {
+        const WINDOW: u64 = 1_200_000;
+        let (rule, words) = (Throttle::new(2.0, WINDOW, 7).unwrap(), words());
+        let in_trouble = |now| troubled(&words, rule.bucket_at(now));
+        assert!(!in_trouble(START));
+        send(&rule, &words, START, 100, |_| false);
+        assert!(in_trouble(START) && in_trouble(START + WINDOW - WINDOW / 12) && !in_trouble(START + WINDOW));
+        assert!((1..20_000).all(|windows| !in_trouble(START + windows * WINDOW)), "however often indices turn");
+        assert!(in_trouble(START - WINDOW), "time went back");
+        rule.refused_there(&words, START - WINDOW);
+        assert!(in_trouble(START), "the latest counts");
     }
 
     #[test]
