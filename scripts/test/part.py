@@ -23,6 +23,8 @@ class Part:
     needs: str = "."
     # Lines of its output that begin so are worth showing.
     tells: tuple[str, ...] = ()
+    # It keeps one processor busy for long, so the next part runs at the same time.
+    beside_next: bool = False
 
     @property
     def log(self):
@@ -33,16 +35,26 @@ class Part:
 
     def run(self, tick):
         """Runs it to its end; tick() is called now and then."""
+        return self.finish(self.begin(), tick)
+
+    def begin(self):
+        """Starts it; None where that cannot be."""
         with self.log.open("wb") as log:
             try:
                 script = self.script() if callable(self.script) else self.script
             except OSError as error:
                 log.write(f"{error}\n".encode())
-                return Result(self, 0, 1)
-            process = subprocess.Popen(["sh", "-eu", "-c", script], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=subprocess.STDOUT, start_new_session=True)
-            status = wait(process, tick)
-        return Result(self, *counting.verdict(self.count, self.output(), status))
+                return None
+            return subprocess.Popen(["sh", "-eu", "-c", script], stdin=subprocess.DEVNULL, stdout=log,
+                                    stderr=subprocess.STDOUT, start_new_session=True)
+
+    def finish(self, process, tick):
+        if process is None:
+            return Result(self, 0, 1)
+        return Result(self, *self.verdict(wait(process, tick)))
+
+    def verdict(self, status):
+        return counting.verdict(self.count, self.output(), status)
 
     def output(self):
         return self.log.read_text(errors="replace")
@@ -56,8 +68,13 @@ def wait(process, tick):
             except subprocess.TimeoutExpired:
                 tick()
     except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
+        stop(process)
         raise
+
+
+def stop(process):
+    if process and process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
