@@ -33,10 +33,6 @@ class Part:
     def is_here(self):
         return (ROOT / self.needs).exists()
 
-    def run(self, tick):
-        """Runs it to its end; tick() is called now and then."""
-        return self.finish(self.begin(), tick)
-
     def begin(self):
         """Starts it; None where that cannot be."""
         with self.log.open("wb") as log:
@@ -49,12 +45,11 @@ class Part:
                                     stderr=subprocess.STDOUT, start_new_session=True)
 
     def finish(self, process, tick):
+        """Waits for its end; tick() is called now and then."""
         if process is None:
             return Result(self, 0, 1)
-        return Result(self, *self.verdict(wait(process, tick)))
-
-    def verdict(self, status):
-        return counting.verdict(self.count, self.output(), status)
+        status = wait(process, tick)
+        return Result(self, *counting.verdict(self.count, self.output(), status))
 
     def output(self):
         return self.log.read_text(errors="replace")

@@ -14,15 +14,15 @@ LAST_LINES = 40
 def show(part, number, of, begun=None):
     """Runs a part, or waits for one that was begun (a process, and when), and shows it."""
     head = f"[{number:2}/{of}] {part.title}"
-    process, start = begun or (None, time.monotonic())
     print(f"{head} ...", end="" if not ON_TERMINAL else "\r", flush=True)
+    process, start = begun or (part.begin(), time.monotonic())
 
     def tick():
         if ON_TERMINAL:
             elapsed = f"{time.monotonic() - start:4.0f} s  "
             print("\r\033[K" + f"{head} ... {elapsed}{last_line(part)}"[:WIDTH], end="", flush=True)
 
-    result = part.finish(process, tick) if begun else part.run(tick)
+    result = part.finish(process, tick)
     counts = f"{result.passed} passed" + (f", {result.failed} FAILED" if result.failed else "")
     print((f"\r\033[K{head} ..." if ON_TERMINAL else "") + f" {counts} ({time.monotonic() - start:.0f} s)", flush=True)
     for line in part.output().splitlines():

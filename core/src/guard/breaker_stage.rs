@@ -54,7 +54,7 @@ impl Guard {
     #[inline(always)]
     pub(super) fn closed_breaker(&self, facts: &Facts, now: u64) -> Option<u64> {
         let seen = self.cell().hot.breaker.load(Acquire);
-        let looks = facts.stages().has(Stages::SLOW) && self.is_time_to_look(facts, now);
+        let looks = facts.stages().has(Stages::SLOW) && facts.is_time_to_look(now);
         (state::is_closed(seen) && !looks).then_some(seen)
     }
 
@@ -82,14 +82,6 @@ impl Guard {
         } else if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
             self.end_failures(facts, breaker, place, now);
         }
-    }
-
-    /// Whether a call's end is counted by [`Guard::tell_whole_breaker`].
-    #[inline(always)]
-    pub(super) fn takes_more_to_judge(&self, facts: &Facts, end: (Outcome, u64)) -> bool {
-        let stages = facts.stages();
-        let slow = stages.has(Stages::SLOW) && facts.further().is_some_and(|further| is_slow(&further, end));
-        stages.has(Stages::LAST_CALLS) || slow
     }
 
     /// The same of a slow call, or where the last so many calls are the window.
@@ -241,7 +233,8 @@ impl Guard {
         }
     }
 
-    /// Looks at the calls that are running, once in a period ([`looks_in`]): where all of them hang, none ends that would be judged. True: the breaker has changed.
+    /// Looks at the calls that are running, once in a period ([`looks_in`]): where all of them hang, none ends that would be
+    /// judged. True: the breaker has changed.
     fn finds_many_running(&'static self, facts: &Facts, further: &Further<'_>, breaker: u64, now: u64) -> bool {
         let (Some(slow), Some(second)) = (further.slow(), further.second) else { return false };
         if !matches!(Breaker::of(breaker).state, State::Closed | State::Recovering) {
@@ -256,29 +249,7 @@ impl Guard {
         self.cell().hot.breaker.load(Acquire) != breaker
     }
 
-    /// Whether this thread has not looked at them in this period.
-    #[inline(always)]
-    fn is_time_to_look(&self, facts: &Facts, now: u64) -> bool {
-        let slow = facts.further().and_then(|further| further.slow());
-        let seen = facts.second().map(|second| second.word(RUNNING_SEEN).load(Relaxed));
-        slow.is_some_and(|slow| seen != Some(looks_in(&slow, now)))
-    }
-
-    /// Counts a call among those that are running; the number is for its exit.
-    #[inline(always)]
-    pub(super) fn begin_running(&self, facts: &Facts, now: u64) -> u32 {
-        let Some(further) = facts.further() else { return 0 };
-        let Some(slow) = further.slow() else { return 0 };
-        let start = slow.ring.start(now);
-        match (facts.second(), further.second) {
-            (Some(own), _) => running::enter(own, RUNNING, start),
-            (None, Some(second)) => running::enter(second, RUNNING, start),
-            (None, None) => return 0,
-        }
-        start.number()
-    }
-
-    /// Takes it off again.
+    /// Takes a call off again that [`Facts::begin_running`] counted.
     #[inline(always)]
     pub(super) fn end_running(&'static self, facts: &Facts, permit: &Permit) {
         if let Some(second) = facts.second() {
@@ -346,6 +317,37 @@ impl Guard {
     /// Whether an operator has it refuse everything.
     pub(super) fn is_held_open(&self) -> bool {
         Breaker::of(self.cell().hot.breaker.load(Acquire)).state == State::ForcedOpen
+    }
+}
+
+impl Facts {
+    /// Whether a call's end is counted by [`Guard::tell_whole_breaker`].
+    #[inline(always)]
+    pub(super) fn takes_more_to_judge(&self, end: (Outcome, u64)) -> bool {
+        let slow = self.stages().has(Stages::SLOW) && self.further().is_some_and(|further| is_slow(&further, end));
+        self.stages().has(Stages::LAST_CALLS) || slow
+    }
+
+    /// Whether this thread has not looked at the calls that are running in this period.
+    #[inline(always)]
+    fn is_time_to_look(&self, now: u64) -> bool {
+        let slow = self.further().and_then(|further| further.slow());
+        let seen = self.second().map(|second| second.word(RUNNING_SEEN).load(Relaxed));
+        slow.is_some_and(|slow| seen != Some(looks_in(&slow, now)))
+    }
+
+    /// Counts a call among those that are running; the number is for its exit.
+    #[inline(always)]
+    pub(super) fn begin_running(&self, now: u64) -> u32 {
+        let Some(further) = self.further() else { return 0 };
+        let Some(slow) = further.slow() else { return 0 };
+        let start = slow.ring.start(now);
+        match (self.second(), further.second) {
+            (Some(own), _) => running::enter(own, RUNNING, start),
+            (None, Some(second)) => running::enter(second, RUNNING, start),
+            (None, None) => return 0,
+        }
+        start.number()
     }
 }
 

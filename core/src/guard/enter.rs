@@ -125,7 +125,7 @@ impl Guard {
                 if taken != Part::Nothing {
                     self.take_back(stopped);
                 }
-                self.pass(facts, run, now, call, permit)
+                self.pass::<false>(facts, run, now, call, permit)
             }
         }
     }
@@ -167,9 +167,9 @@ impl Guard {
         }
     }
 
-    /// The pipeline. Of what is rare it makes sure that it is not there.
+    /// The pipeline. Without `ALL` it first makes sure that what is rare is not there.
     #[inline(always)]
-    fn pass(
+    fn pass<const ALL: bool>(
         &'static self,
         facts: &Facts,
         run: Run<'static>,
@@ -178,7 +178,7 @@ impl Guard {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
-        match taken.ask_stages::<false>(call) {
+        match taken.ask_stages::<ALL>(call) {
             Ok(true) => taken.ask_rates(call, permit),
             Ok(false) => self.pass_with_care(facts, run, now, call, permit),
             Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
@@ -195,11 +195,7 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
-        match taken.ask_stages::<true>(call) {
-            Ok(_) => taken.ask_rates(call, permit),
-            Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
-        }
+        self.pass::<true>(facts, run, now, call, permit)
     }
 
     /// Takes a place in flight by a limit that neither adapts nor sheds.
@@ -226,7 +222,7 @@ impl Taken<'_> {
         let Taken { guard, facts, run, now, .. } = *self;
         let flags = facts.flags();
         // First of all, as every stage is to be asked once.
-        if !ALL && (flags.has_policy() || guard.may_be_hit(facts, call)) {
+        if !ALL && (flags.has_policy() || facts.may_be_hit(call)) {
             return Ok(false);
         }
         if !ALL && flags.has_breaker() {
@@ -242,7 +238,7 @@ impl Taken<'_> {
         }
         // Who watches the breaker may have changed the rules by now, and what is known of them with it.
         let mut stages = facts.stages();
-        if stages.has(Stages::THROTTLE) && guard.ask_throttle(facts, run, now)? {
+        if stages.has(Stages::THROTTLE) && facts.ask_throttle(run, now)? {
             self.marks = self.marks.with(THROTTLED);
         }
         if ALL {

@@ -87,10 +87,13 @@ impl Permit {
         self.seal_as_exited(facts.seal());
         let duration = now.saturating_sub(self.start_ns);
         let is_judged = self.marks.has(JUDGED) && facts.flags().has_breaker();
-        if FURTHER {
-            self.end_further(guard, facts, duration, now);
+        if FURTHER && self.running != 0 {
+            guard.end_running(facts, self);
         }
-        if FURTHER && is_judged && guard.takes_more_to_judge(facts, (Outcome::Success, duration)) {
+        if FURTHER {
+            guard.tell_stages(facts, self, Outcome::Success, duration, now);
+        }
+        if FURTHER && is_judged && facts.takes_more_to_judge((Outcome::Success, duration)) {
             guard.tell_whole_breaker(facts, run.into(), self.breaker, (Outcome::Success, duration), now);
         } else if is_judged {
             let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(self, Part::Place) };
@@ -101,20 +104,6 @@ impl Permit {
         let Some(place) = facts.latency.place_of(duration) else { return stop(self, Part::Count) };
         facts.latency.count(run, LATENCY, place);
         Ok(())
-    }
-
-    /// What further stages hear of a call that ended well.
-    #[inline(always)]
-    fn end_further(&self, guard: &'static Guard, facts: &Facts, duration: u64, now: u64) {
-        if self.running != 0 {
-            guard.end_running(facts, self);
-        }
-        if facts.stages().has(Stages::LOAD) {
-            guard.learn_load(facts, Outcome::Success, duration, now);
-        }
-        if self.marks.has(THROTTLED) {
-            guard.tell_throttle(facts, Outcome::Success, self.start_ns);
-        }
     }
 
     /// Exits where the plain way ended.
@@ -293,18 +282,24 @@ impl Guard {
     ) {
         let duration = now.saturating_sub(started);
         if judges(facts, permit, outcome) {
-            match self.takes_more_to_judge(facts, (outcome, duration)) {
+            match facts.takes_more_to_judge((outcome, duration)) {
                 true => self.tell_whole_breaker(facts, run, permit.breaker, (outcome, duration), now),
                 false => self.tell_breaker(facts, run, permit.breaker, outcome, now),
             }
         }
+        self.tell_stages(facts, permit, outcome, duration, now);
+        self.count_outcome(facts, run, outcome, duration);
+    }
+
+    /// Tells the stages that learn from how calls end.
+    #[inline(always)]
+    fn tell_stages(&self, facts: &Facts, permit: &Permit, outcome: Outcome, duration: u64, now: u64) {
         if facts.stages().has(Stages::LOAD) {
             self.learn_load(facts, outcome, duration, now);
         }
         if permit.marks.has(THROTTLED) {
-            self.tell_throttle(facts, outcome, permit.start_ns);
+            facts.tell_throttle(outcome, permit.start_ns);
         }
-        self.count_outcome(facts, run, outcome, duration);
     }
 
     /// Counts a call by its outcome, and one that came to its end by its duration.

@@ -119,26 +119,26 @@ impl Stages {
     pub const NONE: Stages = Stages(0);
     /// The time left has to be enough.
     pub const TIME: Stages = Stages(1);
-    /// The throttle.
-    pub const THROTTLE: Stages = Stages(1 << 2);
-    /// A concurrency limit that adapts, or sheds by criticality; or the protection of the process.
-    pub const LOAD: Stages = Stages(1 << 3);
-    /// The breaker looks at slow calls.
-    pub const SLOW: Stages = Stages(1 << 4);
-    /// The breaker's window is the last so many calls.
-    pub const LAST_CALLS: Stages = Stages(1 << 5);
     /// A rate limit follows another guard.
     pub const FOLLOW: Stages = Stages(1 << 1);
-    /// Of [`Stages::LOAD`]: there is a limit that adapts, or sheds by criticality.
-    pub const LIMIT: Stages = Stages(1 << 6);
+    /// The throttle.
+    pub const THROTTLE: Stages = Stages(1 << 2);
+    /// The breaker looks at slow calls.
+    pub const SLOW: Stages = Stages(1 << 3);
+    /// The breaker's window is the last so many calls.
+    pub const LAST_CALLS: Stages = Stages(1 << 4);
+    /// A concurrency limit that adapts, or sheds by criticality.
+    pub const LIMIT: Stages = Stages(1 << 5);
     /// It adapts.
-    pub const ADAPTS: Stages = Stages(1 << 7);
+    pub const ADAPTS: Stages = Stages(1 << 6);
     /// It sheds.
-    pub const SHEDS: Stages = Stages(1 << 8);
-    /// The process is protected.
-    pub const SYSTEM: Stages = Stages(1 << 9);
-    /// One of them is in shadow mode.
-    pub const LOAD_SHADOW: Stages = Stages(1 << 10);
+    pub const SHEDS: Stages = Stages(1 << 7);
+    /// The protection of the process.
+    pub const SYSTEM: Stages = Stages(1 << 8);
+    /// One of those two, which learn from how calls end.
+    pub const LOAD: Stages = Stages::LIMIT.and(Stages::SYSTEM);
+    /// One of those two is in shadow mode.
+    pub const LOAD_SHADOW: Stages = Stages(1 << 9);
     /// Faults on purpose, where the runtime allows them: a bit each.
     pub const FAULTS: Stages = Stages(((1 << MAX_FAULTS) - 1) << FAULTS_AT);
 
@@ -149,8 +149,7 @@ impl Stages {
         let bits = [
             (Stages::TIME, mode(numbers.deadline()[2]) != Mode::Off),
             (Stages::THROTTLE, mode(numbers.throttle()[4]) != Mode::Off),
-            (Stages::LOAD, limit.exists() || system.is_some()),
-            (Stages::LIMIT, limit.exists() && concurrency != Mode::Off),
+            (Stages::LIMIT, limit.exists()),
             (Stages::ADAPTS, limit.adapts()),
             (Stages::SHEDS, limit.sheds()),
             (Stages::SYSTEM, system.is_some()),
@@ -160,17 +159,21 @@ impl Stages {
             (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
         ];
         let faults = (0..MAX_FAULTS).filter(|&number| allows_faults && numbers.fault(number).is_some());
-        let faults = faults.map(|number| (Stages(1 << (FAULTS_AT + number as u32)), true));
+        let faults = faults.map(|number| (Stages::fault(number), true));
         bits.into_iter()
             .chain(faults)
             .filter(|&(_, is_there)| is_there)
             .fold(Stages::NONE, |all, (one, _)| all.and(one))
     }
 
-    /// The faults that take part: a bit each, from the lowest.
+    fn fault(number: usize) -> Stages {
+        Stages(1 << (FAULTS_AT + number as u32))
+    }
+
+    /// The numbers of the faults that take part.
     #[inline(always)]
-    pub fn faults(self) -> u32 {
-        (self.0 & Stages::FAULTS.0) >> FAULTS_AT
+    pub fn faults(self) -> impl Iterator<Item = usize> {
+        (0..MAX_FAULTS).filter(move |&number| self.has(Stages::fault(number)))
     }
 
     /// These and others.

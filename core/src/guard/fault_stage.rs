@@ -10,7 +10,6 @@ use super::turned_away::Ended;
 use super::{Call, Outcome, Stage};
 use crate::concurrency::fixed::{self, Held};
 use crate::fault::{Effect, Injected, Words};
-use crate::policy::MAX_ATTRIBUTES;
 use crate::rules::Mode;
 use crate::slot::lane::{Count, Run};
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -24,20 +23,16 @@ pub(super) struct Delayed {
     pub place: u32,
 }
 
-impl Guard {
+impl Facts {
     /// Whether a fault might hit the call, by what can be seen at once.
     #[inline(always)]
-    pub(super) fn may_be_hit(&self, facts: &Facts, call: &Call<'_>) -> bool {
-        facts.stages().has(Stages::FAULTS) && !self.spares(facts, call)
+    pub(super) fn may_be_hit(&self, call: &Call<'_>) -> bool {
+        let Some(further) = self.further().filter(|_| self.stages().has(Stages::FAULTS)) else { return false };
+        self.stages().faults().any(|number| !further.numbers.spares(number, call.seen_attributes()))
     }
+}
 
-    #[inline(always)]
-    fn spares(&self, facts: &Facts, call: &Call<'_>) -> bool {
-        let Some(further) = facts.further() else { return true };
-        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
-        numbers_of(facts.stages().faults()).all(|number| further.numbers.spares(number, attributes))
-    }
-
+impl Guard {
     /// Looks for the first fault that hits the call.
     #[inline(never)]
     pub(super) fn ask_faults(
@@ -49,11 +44,10 @@ impl Guard {
         deadline_ns: u64,
     ) -> Result<Delayed, Ended> {
         let Some(further) = facts.further() else { return Ok(Delayed::default()) };
-        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
-        for number in numbers_of(facts.stages().faults()) {
+        for number in facts.stages().faults() {
             let Some((fault, mode)) = further.numbers.fault(number) else { continue };
             let (words, active) = (words_of(further.state, number), words_of(further.state, number).active);
-            let Effect::Hit(hit) = fault.inject(words, attributes, now) else { continue };
+            let Effect::Hit(hit) = fault.inject(words, call.seen_attributes(), now) else { continue };
             if mode == Mode::Enforce {
                 return self.hit(&further, hit, number, now, deadline_ns);
             }
@@ -97,14 +91,6 @@ impl Guard {
             let _ = fixed::give_back(words_of(state, number as usize).active, u64::from(place & 0xFFFF));
         }
     }
-}
-
-/// The numbers of the bits that are set.
-#[inline(always)]
-fn numbers_of(bits: u32) -> impl Iterator<Item = usize> {
-    let without_lowest = |&left: &u32| Some(left & (left - 1)).filter(|&left| left != 0);
-    std::iter::successors(Some(bits).filter(|&bits| bits != 0), without_lowest)
-        .map(|left| left.trailing_zeros() as usize)
 }
 
 fn words_of(state: &State, number: usize) -> Words<'_, AtomicU64> {

@@ -10,7 +10,7 @@ use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::MAX_ATTRIBUTES;
+use crate::policy::Attribute;
 use crate::rate::keyed::{self, Hot, Refusal, Source};
 use crate::rules::Mode;
 use crate::slot::lane::Count;
@@ -24,8 +24,8 @@ const MEND_AFTER: u64 = 4;
 impl KeyedLimit {
     /// Whom a call is for, by this limit: its attribute of that name, else its own key, else nobody.
     fn key_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
-        let mut attributes = call.attributes.iter().take(MAX_ATTRIBUTES);
-        attributes.find(|attribute| attribute.id == self.attribute()).map_or(call.key, |attribute| attribute.value)
+        let named = |attribute: &&Attribute<'_>| attribute.id == self.attribute();
+        call.seen_attributes().iter().find(named).map_or(call.key, |attribute| attribute.value)
     }
 }
 

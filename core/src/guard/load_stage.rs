@@ -65,23 +65,16 @@ impl Guard {
         if stages.has(Stages::LOAD_SHADOW) || stages.has(Stages::SYSTEM) && !self.is_calm(&further, now) {
             return None;
         }
-        let (most, priority) = match further.limit() {
-            limit if stages.has(Stages::LIMIT) => {
-                let in_force = limit.in_force(further.state.limit[LIMIT].load(Relaxed));
-                match stages.has(Stages::SHEDS) {
-                    true => {
-                        let priority = &further.state.limit[PRIORITY];
-                        (shed::ceiling(priority.load(Relaxed), in_force, priority_of(call)), Some(priority))
-                    }
-                    false => (in_force.others, None),
-                }
-            }
-            _ => (facts.limit() as u32, None),
+        let most = match stages.has(Stages::LIMIT) {
+            true => most_by_limit(stages, &further, priority_of(call)).min(MAX_LIMIT).into(),
+            false => facts.limit(),
         };
         let epoch = facts.epoch(self, now);
-        self.take_place_alone(run, most.min(MAX_LIMIT).into(), epoch).then_some(())?;
-        if let Some(word) = priority {
-            shed::note(word, call.criticality, true);
+        if !self.take_place_alone(run, most, epoch) {
+            return None;
+        }
+        if stages.has(Stages::SHEDS) {
+            shed::note(further.state.limit_words().priority, call.criticality, true);
         }
         Some(epoch)
     }
@@ -109,7 +102,7 @@ impl Guard {
         }
         if sheds {
             let admitted = taken.is_ok() && inflight <= limit.most;
-            shed::note(&further.state.limit[PRIORITY], call.criticality, admitted);
+            shed::note(further.state.limit_words().priority, call.criticality, admitted);
         }
         if system.overlooks(inflight) {
             shadowed(run, Stage::System);
@@ -128,7 +121,7 @@ impl Guard {
             u64::MAX => u64::MAX,
             most => {
                 let most = most.min(MAX_LIMIT.into()) as u32;
-                let word = further.state.limit[PRIORITY].load(Relaxed);
+                let word = further.state.limit_words().priority.load(Relaxed);
                 shed::ceiling(word, InForce { critical: most, others: most }, priority).into()
             }
         };
@@ -233,11 +226,6 @@ fn count_sample_elsewhere(facts: &Facts, base: usize, index: u64, round_trip: u6
     }
 }
 
-/// Which of the limit's words says what is in force.
-const LIMIT: usize = 1;
-/// And which the ceilings.
-const PRIORITY: usize = 4;
-
 #[inline(always)]
 fn priority_of(call: &Call<'_>) -> Priority {
     Priority { class: call.criticality, level: call.level }
@@ -252,13 +240,18 @@ fn bound_by_limit(facts: &Facts, further: &Further<'_>, priority: Priority) -> B
     if !facts.stages().has(Stages::LIMIT) {
         return Bound { mode, most: facts.numbers().limit() };
     }
+    Bound { mode, most: most_by_limit(facts.stages(), further, priority).into() }
+}
+
+/// How many a limit that adapts or sheds lets be in flight for a call of this priority to pass.
+#[inline(always)]
+fn most_by_limit(stages: Stages, further: &Further<'_>, priority: Priority) -> u32 {
     let words = further.state.limit_words();
     let in_force = further.limit().in_force(words.limit.load(Relaxed));
-    let most = match facts.stages().has(Stages::SHEDS) {
+    match stages.has(Stages::SHEDS) {
         true => shed::ceiling(words.priority.load(Relaxed), in_force, priority),
         false => in_force.others,
-    };
-    Bound { mode, most: most.into() }
+    }
 }
 
 /// The concurrency limit in force, by a guard's numbers and what stands beside them; 0: there is none.

@@ -35,6 +35,7 @@ pub(crate) use load_stage::fit_limit;
 pub(crate) use rate_stage::Limit;
 
 use crate::concurrency::shed::MAX_LEVEL;
+use crate::policy::{Attribute, MAX_ATTRIBUTES};
 
 /// The stages, in pipeline order. Some come with later versions; their numbers are kept for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,8 +176,16 @@ pub struct Call<'a> {
     pub once: bool,
     /// Whom it is for.
     pub key: &'a [u8],
-    /// What policies may look at; at most [`crate::policy::MAX_ATTRIBUTES`].
-    pub attributes: &'a [crate::policy::Attribute<'a>],
+    /// What policies may look at; at most [`MAX_ATTRIBUTES`].
+    pub attributes: &'a [Attribute<'a>],
+}
+
+impl<'a> Call<'a> {
+    /// Its attributes, as far as they are looked at.
+    #[inline(always)]
+    pub(crate) fn seen_attributes(&self) -> &'a [Attribute<'a>] {
+        &self.attributes[..self.attributes.len().min(MAX_ATTRIBUTES)]
+    }
 }
 
 impl Call<'_> {

@@ -10,7 +10,7 @@ use super::turned_away::Ended;
 use super::{Call, Stage, cell};
 use crate::breaker::state::Breaker;
 use crate::concurrency::fixed::Held;
-use crate::policy::{Action, MAX_ATTRIBUTES, Policy, RECORD_VERSION, Record, Verdict};
+use crate::policy::{Action, Policy, RECORD_VERSION, Record, Verdict};
 use crate::rate::token_bucket::One;
 use crate::rules::Mode;
 use crate::slot::lane::Count;
@@ -57,8 +57,9 @@ impl Taken<'_> {
     fn verdict(&mut self, call: &Call<'_>) -> Result<(u64, u32), Ended> {
         let Some(policy) = self.guard.policy(self.numbers()) else { return self.unanswered() };
         let record = self.record(call);
-        let attributes = &call.attributes[..call.attributes.len().min(MAX_ATTRIBUTES)];
-        let (Some(verdict), observer) = policy.decide(&record, attributes) else { return self.unanswered() };
+        let (Some(verdict), observer) = policy.decide(&record, call.seen_attributes()) else {
+            return self.unanswered();
+        };
         self.go.observer = observer;
         if verdict.action == Action::Allow { Ok((0, 0)) } else { heed(verdict, record.remaining_ns) }
     }

@@ -268,9 +268,9 @@ impl Retrying {
     fn succeeded(&mut self, guard: &'static Guard) -> Result<Decision, ErrorKind> {
         let (done, attempt) = (Decision::Stop(Reason::Done), Attempt::Ended(Outcome::Success));
         self.last = 0;
-        match guard.known().map(|(_, known)| known.facts()) {
-            Some(facts) if !facts.further().is_some_and(|further| further.hears_of_success()) => {
-                facts.further().into_iter().for_each(|further| further.count_decision(attempt, done));
+        match guard.known().map(|(_, known)| known.facts().further()) {
+            Some(further) if !further.is_some_and(|further| further.hears_of_success()) => {
+                further.into_iter().for_each(|further| further.count_decision(attempt, done));
                 Ok(done)
             }
             _ => self.succeeded_with_care(guard),
@@ -416,7 +416,7 @@ impl Further<'_> {
     /// Whether success says anything to the budget.
     #[inline(always)]
     fn hears_of_success(&self) -> bool {
-        matches!(Budget::of(self.numbers.budget()), Budget::Quota(_))
+        Budget::of(self.numbers.budget()).hears_of_success()
     }
 
     #[inline(always)]

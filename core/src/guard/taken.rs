@@ -89,7 +89,7 @@ impl<'a> Taken<'a> {
         self.write(permit);
         permit.fault = self.delayed.place;
         if self.slow_calls_count() {
-            permit.running = self.guard.begin_running(self.facts, self.now);
+            permit.running = self.facts.begin_running(self.now);
         }
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use super::enter::shadowed;
 use super::extra::Further;
-use super::handle::Guard;
 use super::known::Facts;
 use super::numbers::mode;
 use super::turned_away::Ended;
@@ -25,35 +24,35 @@ impl Further<'_> {
     }
 }
 
-impl Guard {
+impl Facts {
     /// Counts a call that is asked for. True: it counts as accepted, until its end says otherwise.
     #[inline(always)]
-    pub(super) fn ask_throttle(&self, facts: &Facts, run: Run<'_>, now: u64) -> Result<bool, Ended> {
-        let Some(further) = facts.further() else { return Ok(false) };
+    pub(super) fn ask_throttle(&self, run: Run<'_>, now: u64) -> Result<bool, Ended> {
+        let Some(further) = self.further() else { return Ok(false) };
         match further.throttle().admits(&further.state.throttle, now) {
             true => Ok(true),
-            false => throttled(facts, run),
+            false => self.throttled(run),
         }
     }
 
     /// Counts the end of a call that was asked for at `then`.
     #[inline(always)]
-    pub(super) fn tell_throttle(&self, facts: &Facts, outcome: Outcome, then: u64) {
-        let Some(further) = facts.further() else { return };
+    pub(super) fn tell_throttle(&self, outcome: Outcome, then: u64) {
+        let Some(further) = self.further() else { return };
         let [.., refused_as, _] = further.numbers.throttle();
         if refused_as as u8 & bit(outcome) != 0 {
             further.throttle().refused_there(&further.state.throttle, then);
         }
     }
-}
 
-/// The throttle refuses; its mode says what that means.
-#[cold]
-fn throttled(facts: &Facts, run: Run<'_>) -> Result<bool, Ended> {
-    let mode = facts.further().map_or(Mode::Off, |further| mode(further.numbers.throttle()[4]));
-    if mode == Mode::Enforce {
-        return Err(Ended::by(Stage::Throttle));
+    /// The throttle refuses; its mode says what that means.
+    #[cold]
+    fn throttled(&self, run: Run<'_>) -> Result<bool, Ended> {
+        let mode = self.further().map_or(Mode::Off, |further| mode(further.numbers.throttle()[4]));
+        if mode == Mode::Enforce {
+            return Err(Ended::by(Stage::Throttle));
+        }
+        shadowed(run, Stage::Throttle);
+        Ok(false)
     }
-    shadowed(run, Stage::Throttle);
-    Ok(false)
 }

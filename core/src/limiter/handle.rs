@@ -88,12 +88,8 @@ impl Limiter {
         self.alive().map_err(NotTaken::Failed)?;
         match self.cell().take_at_once(self.time(at), cost) {
             Some(Ok(wait)) => Ok(wait),
-            Some(Err(Refusal::Never)) => Err(NotTaken::Refused(FOR_EVER)),
-            Some(Err(Refusal::Empty(ns))) => {
-                self.refused(at);
-                Err(NotTaken::Refused(ns))
-            }
-            Some(Err(Refusal::Stale)) | None => self.take_with_care(cost, at),
+            Some(Err(refusal)) if refusal != Refusal::Stale => Err(self.refusal_told(refusal, at)),
+            _ => self.take_with_care(cost, at),
         }
     }
 
@@ -249,11 +245,7 @@ impl Limiter {
             match step(&set, now) {
                 Ok(done) => return Ok((now, done)),
                 Err(Refusal::Stale) => {}
-                Err(Refusal::Never) => return Err(NotTaken::Refused(FOR_EVER)),
-                Err(Refusal::Empty(ns)) => {
-                    self.refused(at);
-                    return Err(NotTaken::Refused(ns));
-                }
+                Err(refusal) => return Err(self.refusal_told(refusal, at)),
             }
         }
         // A runtime that was closed meanwhile leaves zeros, which are no numbers.
@@ -264,6 +256,15 @@ impl Limiter {
     fn try_take(&self, set: &Set, now: u64, cost: u64, max_wait: u64) -> std::result::Result<Reservation, Refusal> {
         let word = &self.cell().word;
         set.numbers.reserve(word, self.buckets(set), now, cost, max_wait, set.generation)
+    }
+
+    /// What a caller is told of a refusal.
+    fn refusal_told(&self, refusal: Refusal, at: u64) -> NotTaken {
+        if let Refusal::Empty(ns) = refusal {
+            self.refused(at);
+            return NotTaken::Refused(ns);
+        }
+        NotTaken::Refused(FOR_EVER)
     }
 
     /// Refusals are where it shows that our clock went back. Of a caller's own times nobody knows which is now.

@@ -42,8 +42,9 @@ pub(crate) trait OneWord: Sized {
 }
 
 macro_rules! one_word {
-    ($($rate:ident: kind $kind:literal, $words:literal words;)*) => {
-        $(impl OneWord for $rate {
+    ($($(#[$why:meta])* $rate:ident: kind $kind:literal, $words:literal words, $step:ident;)*) => {
+        $($(#[$why])*
+        impl OneWord for $rate {
             const KIND: u64 = $kind;
             const WORDS: usize = $words;
 
@@ -54,33 +55,21 @@ macro_rules! one_word {
 
             #[inline(always)]
             fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
-                $rate::step(self, seen, now, cost)
+                self.$step(seen, now, cost)
             }
         })*
     };
 }
 
 one_word! {
-    Pacing: kind 2, 5 words;
-    FixedWindow: kind 3, 4 words;
-    SlidingCounter: kind 4, 4 words;
-    WarmUp: kind 6, 8 words;
-}
-
-/// Where its word is of the current bucket and there is room. Else it is [`Refusal::Stale`].
-impl OneWord for SlidingWindow {
-    const KIND: u64 = 5;
-    const WORDS: usize = 5;
-
-    #[inline(always)]
-    fn of(words: [u64; 8]) -> Option<Self> {
-        SlidingWindow::of(words)
-    }
-
-    #[inline(always)]
-    fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
-        self.step_at_once(seen, now, cost)
-    }
+    Pacing: kind 2, 5 words, step;
+    FixedWindow: kind 3, 4 words, step;
+    SlidingCounter: kind 4, 4 words, step;
+    /// Where its word is of the current bucket and there is room. Else it is [`Refusal::Stale`].
+    SlidingWindow: kind 5, 5 words, step_at_once;
+    WarmUp: kind 6, 8 words, step;
+    /// Of a limiter, see [`super::limiter::Limiter::kind`]; there its waits are bounded beside the numbers.
+    Reserving: kind 16, 5 words, step_and_wait;
 }
 
 impl Rate {
@@ -159,7 +148,7 @@ impl Rate {
     pub fn step<W: Word>(&self, seen: u64, buckets: &[W], now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         match self {
             Rate::TokenBucket(rate) => rate.step(seen, now, cost).map(|next| (next, 0)),
-            Rate::Reserving(rate) => rate.step(seen, now, cost, u64::MAX).map(|(next, taken)| (next, taken.wait_ns)),
+            Rate::Reserving(rate) => rate.step_and_wait(seen, now, cost),
             Rate::Pacing(rate) => rate.step(seen, now, cost),
             Rate::FixedWindow(rate) => rate.step(seen, now, cost),
             Rate::SlidingCounter(rate) => rate.step(seen, now, cost),

@@ -43,22 +43,6 @@ const PARTS: u64 = 256;
 /// The largest burst of one, and as many may be owed.
 const MOST: u64 = 1 << 50;
 
-/// Of [`Limiter::Flowing`], whose waits are bounded beside the numbers.
-impl OneWord for Reserving {
-    const KIND: u64 = 16;
-    const WORDS: usize = 5;
-
-    #[inline(always)]
-    fn of(words: [u64; 8]) -> Option<Self> {
-        Reserving::of(words)
-    }
-
-    #[inline(always)]
-    fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
-        Reserving::step(self, seen, now, cost, u64::MAX).map(|(next, taken)| (next, taken.wait_ns))
-    }
-}
-
 impl Limiter {
     /// `limit` tokens a second: infinity (or Go's `Inf`, the largest float) for no limit, 0 or less for none at all. None when filling the
     /// burst would take over a year, a burst is over 2⁵⁰ where the limit is 0 or infinite, or the generation is none of 1 to 15.

@@ -96,6 +96,12 @@ impl Reserving {
         Ok((if cost == 0 { seen } else { self.bucket.word(now, used + taken) }, reservation))
     }
 
+    /// The word after taking `cost` at `now`, and the wait in ns, however long the numbers allow.
+    #[inline(always)]
+    pub fn step_and_wait(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+        self.step(seen, now, cost, u64::MAX).map(|(next, reservation)| (next, reservation.wait_ns))
+    }
+
     /// Takes `cost` tokens at `now` (ns) without a wait.
     pub fn take<W: Word>(&self, word: &W, now: u64, cost: u64) -> Result<u64, Refusal> {
         self.take_or_wait(word, now, cost, 0)
@@ -150,7 +156,7 @@ impl Reserving {
 
     /// How long `cost` tokens would have to be waited for, in ns.
     pub fn wait_time(&self, seen: u64, now: u64, cost: u64) -> Result<u64, Refusal> {
-        self.step(seen, now, cost, u64::MAX).map(|(_, reservation)| reservation.wait_ns)
+        self.step_and_wait(seen, now, cost).map(|(_, wait_ns)| wait_ns)
     }
 
     /// Tokens left; negative in debt.

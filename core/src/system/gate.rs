@@ -118,20 +118,25 @@ impl<W: Word> Words<'_, W> {
     /// Whether all may enter: the load is low, and was so for a while. **Hot.**
     #[inline(always)]
     pub fn is_calm(&self, numbers: &Numbers, now: u64) -> bool {
-        let load = Load::of(self.load.get(), now);
+        !self.guards(Load::of(self.load.get(), now), numbers, now)
+    }
+
+    /// Whether the load is high, or was so lately.
+    #[inline(always)]
+    fn guards(&self, load: Load, numbers: &Numbers, now: u64) -> bool {
         let until = self.guarding.get();
         // A time that lies further ahead than any cool-off is of a clock that went back.
-        let guards = until.saturating_sub(now).wrapping_sub(1) < numbers.cool_off_ns;
-        !load.is_high(numbers) && !guards
+        load.is_high(numbers) || until.saturating_sub(now).wrapping_sub(1) < numbers.cool_off_ns
     }
 
     /// How many may be in flight, for whom it takes a place by the same number: 2 or more; all while the load is low. **Hot.**
     #[inline]
     pub fn most(&self, numbers: &Numbers, now: u64) -> u64 {
-        if self.is_calm(numbers, now) {
+        let load = Load::of(self.load.get(), now);
+        if !self.guards(load, numbers, now) {
             return u64::MAX;
         }
-        match bears(self.capacity.get(), Load::of(self.load.get(), now).gain(numbers)) {
+        match bears(self.capacity.get(), load.gain(numbers)) {
             0 => u64::MAX,
             bears => bears.max(2),
         }

@@ -12,11 +12,12 @@
 //! once. With K = 2 the callee sees about twice as many calls as it accepts, so that its recovery is noticed within seconds.
 //!
 //! The window is twelve words, each a bucket: index (16 bits) | requests (24) | accepts (24); and one that says in which bucket's
-//! time a call was last not accepted: while none is in the window, none is refused, and the other buckets need not be read. A decision is one compare-and-swap on the
-//! current bucket, which counts the request and numbers it; its draw follows from that number ([`spread`]), so the share
-//! is met exactly in the mean and the same calls are refused in every run. In the other buckets only accepts are taken off that turned
-//! out to be none, so the decision is that of the formula over what was known when it was made. The window reaches back from eleven to twelve twelfths of its length. A count that is full
-//! halves both counts of its bucket, which keeps their ratio. Buckets that nobody has touched for 65 536 widths
+//! time a call was last not accepted: while none is in the window, none is refused, and the other buckets need not be read. A
+//! decision is one compare-and-swap on the current bucket, which counts the request and numbers it; its draw follows from that
+//! number ([`spread`]), so the share is met exactly in the mean and the same calls are refused in every run. In the other buckets
+//! only accepts are taken off that turned out to be none, so the decision is that of the formula over what was known when it was
+//! made. The window reaches back from eleven to twelve twelfths of its length. A count that is full halves both counts of its
+//! bucket, which keeps their ratio. Buckets that nobody has touched for 65 536 widths
 //! (a week, by default) count once more as new ones.
 
 use crate::random::spread;

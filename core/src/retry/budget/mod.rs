@@ -93,6 +93,12 @@ impl Budget {
         }
     }
 
+    /// Whether success says anything to it: what [`Budget::succeed`] would change.
+    #[inline(always)]
+    pub fn hears_of_success(&self) -> bool {
+        matches!(self, Budget::Quota(_))
+    }
+
     /// The call succeeded; `taken` is what its last retry took, 0 if there was none. **Hot.**
     #[inline(always)]
     pub fn succeed<W: Word>(&self, word: &W, taken: u32) -> Result<(), Exhausted> {
