@@ -91,7 +91,7 @@ impl Guard {
             return stop(permit, Part::Mark);
         }
         settle(run, seen, |word| word + 1);
-        if facts.flags().has_rates() && !facts.rate().take(&hot.rates[0], now) {
+        if facts.flags().has_rates() && !facts.rate(0).take(&hot.rates[0], now) {
             return stop(permit, Part::Place);
         }
         if self.changes() != facts.changes() {
@@ -284,7 +284,9 @@ impl Taken<'_> {
     fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         match self.takes_at_once() {
             true => self.end(&Tokens::ONE, call, permit),
-            false if self.has_one_key() => self.take_one_key(call, permit),
+            false if self.has_one_limit() && self.takes_key_at_once(0, call) => {
+                self.end(&Tokens::ONE_OF_KEY, call, permit)
+            }
             false => self.take_tokens(call, permit),
         }
     }

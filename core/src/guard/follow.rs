@@ -21,12 +21,12 @@ pub(crate) fn words_of(follow: &Follow, at: Offset, generation: u32) -> [u64; WO
 }
 
 impl Guard {
-    /// Whether the guard that its first rate limit follows is so little pressed that calls cost what they cost. One that follows
-    /// none is at ease too.
+    /// Whether the guard that a rate limit follows is so little pressed that calls cost what they cost. A limit that follows none
+    /// is at ease too.
     #[inline(always)]
-    pub(super) fn follows_one_at_ease(&self, facts: &Facts) -> bool {
+    pub(super) fn follows_at_ease(&self, facts: &Facts, index: usize) -> bool {
         let Some(further) = facts.further() else { return true };
-        let [place, packed] = further.numbers.follow_of(0);
+        let [place, packed] = further.numbers.follow_of(index);
         packed == 0 || !pressed_beyond(&self.view, (place as Offset, (place >> 32) as u32), packed & 0xFFFF)
     }
 }

@@ -7,26 +7,29 @@
 use super::cell::MAX_RATES;
 use super::handle::Guard;
 use super::numbers::{Block, ExtraBlock, KeyedNumbers, OF_RATES};
-use crate::rate::keyed::{Keyed, Seed, Shape, Table};
+use crate::rate::keyed::{Keyed, Seed, Table};
 use crate::segment::header::Header;
 use crate::segment::{Offset, View};
 use std::ptr::{from_ref, null_mut};
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*, fence};
 
 /// The limit, ready to be asked.
-pub struct KeyedLimit {
+pub struct KeyedLimit<'v> {
     /// Of the block that says this, as last seen.
     tag: AtomicU64,
     said: Said,
     keyed: Keyed,
-    shape: Shape,
-    seed: Seed,
+    /// None: it is not where the segment says, and lets all pass.
+    table: Option<Table<'v, AtomicU64>>,
     /// The one that was made before.
-    before: AtomicPtr<KeyedLimit>,
+    before: AtomicPtr<Kept>,
 }
 
+/// One that is kept for good.
+type Kept = KeyedLimit<'static>;
+
 /// All that this process has made, the latest: closed runtimes forget theirs, and what nobody frees is to be found.
-static LATEST: AtomicPtr<KeyedLimit> = AtomicPtr::new(null_mut());
+static LATEST: AtomicPtr<Kept> = AtomicPtr::new(null_mut());
 
 /// What a segment says of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +40,17 @@ struct Said {
 
 /// The limits that a handle has looked up.
 #[derive(Default)]
-pub(super) struct Looked([AtomicPtr<KeyedLimit>; MAX_RATES]);
+pub(super) struct Looked([AtomicPtr<Kept>; MAX_RATES]);
 
 impl Looked {
     #[inline(always)]
-    fn get(&self, index: usize, tag: u64) -> Option<&'static KeyedLimit> {
+    fn get(&self, index: usize, tag: u64) -> Option<&'static Kept> {
         let at = self.0.get(index)?.load(Acquire);
         // SAFETY: null, or of a limit that is never freed.
         unsafe { at.as_ref() }.filter(|limit| limit.tag.load(Acquire) == tag)
     }
 
-    fn put(&self, index: usize, limit: &'static KeyedLimit) {
+    fn put(&self, index: usize, limit: &'static Kept) {
         if let Some(at) = self.0.get(index) {
             at.store(from_ref(limit).cast_mut(), Release);
         }
@@ -64,9 +67,9 @@ pub(crate) fn seed_of(header: &Header) -> Seed {
     Seed { k0: header.key_seed[0].load(Relaxed), k1: header.key_seed[1].load(Relaxed) }
 }
 
-impl KeyedLimit {
+impl<'v> KeyedLimit<'v> {
     /// The limit of an index by a guard's numbers, when they have this tag still after it was read. **Cold.**
-    pub(crate) fn of(view: &View, numbers: &Block, tag: u64, index: usize) -> Option<KeyedLimit> {
+    pub(crate) fn of(view: &'v View, numbers: &Block, tag: u64, index: usize) -> Option<KeyedLimit<'v>> {
         if index >= numbers.rate_count() || !numbers.rate(index).is_keyed() {
             return None;
         }
@@ -79,31 +82,13 @@ impl KeyedLimit {
         }
         let (keyed, shape) = (numbers_by_key.keyed()?, numbers_by_key.shape()?);
         let said = Said { numbers: numbers_by_key, table: table as Offset };
-        Some(KeyedLimit {
-            tag: AtomicU64::new(tag),
-            said,
-            keyed,
-            shape,
-            seed: seed_of(view.header()),
-            before: AtomicPtr::default(),
-        })
-    }
-
-    /// Keeps it for good.
-    pub(crate) fn keep(self) -> &'static KeyedLimit {
-        let kept: &'static KeyedLimit = Box::leak(Box::new(self));
-        let mut before = LATEST.load(Acquire);
-        loop {
-            kept.before.store(before, Release);
-            match LATEST.compare_exchange(before, from_ref(kept).cast_mut(), AcqRel, Acquire) {
-                Ok(_) => return kept,
-                Err(now) => before = now,
-            }
-        }
+        let words = view.words(said.table, shape.words());
+        let table = words.and_then(|words| Table::new(words, shape, seed_of(view.header())));
+        Some(KeyedLimit { tag: AtomicU64::new(tag), said, keyed, table, before: AtomicPtr::default() })
     }
 
     /// Whether both are made of the same.
-    pub(crate) fn is(&self, other: &KeyedLimit) -> bool {
+    pub(crate) fn is(&self, other: &KeyedLimit<'_>) -> bool {
         self.said == other.said
     }
 
@@ -121,29 +106,50 @@ impl KeyedLimit {
 
     /// Its table in the segment.
     #[inline]
-    pub(crate) fn table<'v>(&self, view: &'v View) -> Option<Table<'v, AtomicU64>> {
-        Table::new(view.words(self.said.table, self.shape.words())?, self.shape, self.seed)
+    pub(super) fn table(&self) -> Option<&Table<'v, AtomicU64>> {
+        self.table.as_ref()
+    }
+
+    /// Takes one token of a key that is known and has one, as most have: see [`Keyed::takes_at_once`]. **Hot.**
+    #[inline(never)]
+    pub(super) fn takes_at_once(&self, name: &[u8], now: u64) -> bool {
+        self.table().is_some_and(|table| self.keyed.takes_at_once(table, &table.key(name), now))
     }
 
     /// For whoever has put it in force: see [`Keyed::bring_overrides_over`].
-    pub(crate) fn bring_over(&self, view: &View, now: u64) {
-        if let Some(table) = self.table(view) {
-            self.keyed.bring_overrides_over(&table, now);
+    pub(crate) fn bring_over(&self, now: u64) {
+        if let Some(table) = self.table() {
+            self.keyed.bring_overrides_over(table, now);
         }
     }
 
     /// About how many keys have used tokens now: see [`Keyed::about_live_keys`].
-    pub(crate) fn live_keys(&self, view: &View, now: u64) -> u64 {
+    pub(crate) fn live_keys(&self, now: u64) -> u64 {
         /// Half a megabyte is looked at.
         const SETS: usize = 4096;
-        self.table(view).map_or(0, |table| self.keyed.about_live_keys(&table, now, SETS))
+        self.table().map_or(0, |table| self.keyed.about_live_keys(table, now, SETS))
+    }
+}
+
+impl Kept {
+    /// Keeps it for good.
+    pub(crate) fn keep(self) -> &'static Kept {
+        let kept: &'static Kept = Box::leak(Box::new(self));
+        let mut before = LATEST.load(Acquire);
+        loop {
+            kept.before.store(before, Release);
+            match LATEST.compare_exchange(before, from_ref(kept).cast_mut(), AcqRel, Acquire) {
+                Ok(_) => return kept,
+                Err(now) => before = now,
+            }
+        }
     }
 }
 
 impl Guard {
     /// The limit by key of an index, by numbers that have this tag. None: they were replaced meanwhile, or it has no key.
     #[inline(always)]
-    pub(super) fn keyed_limit(&self, numbers: &Block, tag: u64, index: usize) -> Option<&'static KeyedLimit> {
+    pub(super) fn keyed_limit(&'static self, numbers: &Block, tag: u64, index: usize) -> Option<&'static Kept> {
         match self.keyed.get(index, tag) {
             None => self.look_up_keyed_limit(numbers, tag, index),
             known => known,
@@ -151,7 +157,7 @@ impl Guard {
     }
 
     /// Looks all of them up before the first call has to.
-    pub(crate) fn prepare_keys(&self) {
+    pub(crate) fn prepare_keys(&'static self) {
         let numbers = self.numbers();
         for index in (0..numbers.rate_count()).filter(|&index| numbers.rate(index).is_keyed()) {
             self.keyed_limit(numbers, numbers.tag(), index);
@@ -160,7 +166,7 @@ impl Guard {
 
     /// Once after each change of rules.
     #[cold]
-    fn look_up_keyed_limit(&self, numbers: &Block, tag: u64, index: usize) -> Option<&'static KeyedLimit> {
+    fn look_up_keyed_limit(&'static self, numbers: &Block, tag: u64, index: usize) -> Option<&'static Kept> {
         let limit = self.shared.intern_keyed(KeyedLimit::of(&self.view, numbers, tag, index)?).ok()?;
         limit.tag.store(tag, Release);
         self.keyed.put(index, limit);

@@ -5,10 +5,9 @@ use super::enter::shadowed;
 use super::extra::OVERFLOWED;
 use super::handle::Guard;
 use super::keyed_limit::KeyedLimit;
-use super::permit::Permit;
 use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
-use super::{Call, NotEntered, Stage};
+use super::{Call, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Attribute;
 use crate::rate::keyed::{self, Hot, Refusal, Source};
@@ -17,11 +16,13 @@ use crate::slot::lane::Count;
 
 /// In place of a wait, which no key is told: that a call took nothing; and what it would give back.
 const NOTHING: (u64, u64) = (0, 0);
+/// That it took of its key's own bucket.
+pub(super) const OF_KEY: u64 = 1;
 
 /// So often a call begins again before it takes what it finds in the table for wrong.
 const MEND_AFTER: u64 = 4;
 
-impl KeyedLimit {
+impl KeyedLimit<'_> {
     /// Whom a call is for, by this limit: its attribute of that name, else its own key, else nobody.
     fn key_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
         let named = |attribute: &&Attribute<'_>| attribute.id == self.attribute();
@@ -30,27 +31,19 @@ impl KeyedLimit {
 }
 
 impl Taken<'_> {
-    /// Whether its only limit is by key, and there is nothing to wait for.
+    /// Whether it was at most one token of its key's own bucket that the call had to take there, and it has it.
     #[inline(always)]
-    pub(super) fn has_one_key(&self) -> bool {
-        self.facts.flags().rates() == 1 && self.numbers().rate(0).is_keyed() && self.go.wait_ns == 0
-    }
-
-    /// Takes what the call costs of its key's bucket, and ends.
-    #[inline(never)]
-    pub(super) fn take_one_key(self, call: &Call<'_>, permit: &mut Permit) -> std::result::Result<(), NotEntered> {
-        match self.take_of_key(0, call, permit.again_count()) {
-            Ok((taken, cost)) => {
-                let mut tokens = Tokens { limits: MAX_RATES, ..Tokens::NONE };
-                (tokens.waits[0], tokens.costs[0]) = (taken, cost);
-                self.end(&tokens, call, permit)
-            }
-            Err(ended) => self.turn_away(ended, &Tokens::NONE, call, permit),
+    pub(super) fn takes_key_at_once(&self, index: usize, call: &Call<'_>) -> bool {
+        let words = self.numbers().rate(index);
+        if !words.is_keyed() || words.mode() != Mode::Enforce || !self.costs_one_at(index) {
+            return false;
         }
+        let limit = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index);
+        limit.is_some_and(|limit| limit.takes_at_once(limit.key_of(call), self.now))
     }
 
     /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.
-    #[inline]
+    #[inline(never)]
     pub(super) fn take_of_key(
         &self,
         index: usize,
@@ -62,11 +55,11 @@ impl Taken<'_> {
             return Ok(NOTHING);
         }
         let limit = guard.keyed_limit(self.numbers(), self.facts.tag(), index).ok_or(Ended::Again)?;
-        let Some(table) = limit.table(&guard.view) else { return Ok(NOTHING) };
+        let Some(table) = limit.table() else { return Ok(NOTHING) };
         let key = table.key(limit.key_of(call));
         let most = || limit.keyed().most(&key);
         let cost = self.cost_at(index, most);
-        let answer = limit.keyed().take(&table, &key, self.now, cost);
+        let answer = limit.keyed().take(table, &key, self.now, cost);
         if overflowed(&answer) {
             self.count_overflow(index);
         }
@@ -77,12 +70,12 @@ impl Taken<'_> {
                 // Mostly it is our numbers that are old. If it is the table, again and again, it has to be mended: time went back, or
                 // whoever put these numbers in force died on the way.
                 if tries >= MEND_AFTER && guard.numbers().tag() == self.facts.tag() {
-                    limit.keyed().rebase(&table, &key, guard.now());
+                    limit.keyed().rebase(table, &key, guard.now());
                 }
                 return Err(Ended::Again);
             }
             Err(Refusal::Empty { wait_ns, .. }) => {
-                limit.keyed().settle(&table, &key, guard.now());
+                limit.keyed().settle(table, &key, guard.now());
                 wait_ns
             }
             Err(Refusal::Full) => 0,
@@ -102,9 +95,9 @@ impl Taken<'_> {
         for (index, (&mark, &cost)) in tokens.waits.iter().zip(&tokens.costs).enumerate().take(passed) {
             let Some(taken) = taken_of(mark).filter(|_| self.numbers().rate(index).is_keyed()) else { continue };
             let Some(limit) = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index) else { continue };
-            if let Some(table) = limit.table(&self.guard.view) {
+            if let Some(table) = limit.table() {
                 let key = table.key(limit.key_of(call));
-                limit.keyed().give_back(&table, &key, self.guard.now(), cost, taken);
+                limit.keyed().give_back(table, &key, self.guard.now(), cost, taken);
             }
         }
     }
@@ -126,7 +119,7 @@ fn overflowed(answer: &std::result::Result<keyed::Taken, Refusal>) -> bool {
 fn mark_of(taken: keyed::Taken) -> u64 {
     match taken {
         keyed::Taken::FromTable(Source::Uncounted) => NOTHING.0,
-        keyed::Taken::FromTable(Source::Key) => 1,
+        keyed::Taken::FromTable(Source::Key) => OF_KEY,
         keyed::Taken::FromTable(Source::Shared) => 2,
         keyed::Taken::Override => 3,
     }
@@ -134,7 +127,7 @@ fn mark_of(taken: keyed::Taken) -> u64 {
 
 fn taken_of(mark: u64) -> Option<keyed::Taken> {
     match mark {
-        1 => Some(keyed::Taken::FromTable(Source::Key)),
+        OF_KEY => Some(keyed::Taken::FromTable(Source::Key)),
         2 => Some(keyed::Taken::FromTable(Source::Shared)),
         3 => Some(keyed::Taken::Override),
         _ => None,
@@ -147,9 +140,9 @@ impl Guard {
     ///
     /// # Errors
     /// The guard is gone, or has no limit by key of this index.
-    pub fn hottest(&self, index: usize) -> Result<Vec<Hot>> {
+    pub fn hottest(&'static self, index: usize) -> Result<Vec<Hot>> {
         self.with_keys(index, |limit, guard| {
-            limit.table(&guard.view).map_or_else(Vec::new, |table| limit.keyed().hottest(&table, guard.now()))
+            limit.table().map_or_else(Vec::new, |table| limit.keyed().hottest(table, guard.now()))
         })
     }
 
@@ -158,11 +151,11 @@ impl Guard {
     ///
     /// # Errors
     /// As of [`Guard::hottest`].
-    pub fn live_keys(&self, index: usize) -> Result<u64> {
-        self.with_keys(index, |limit, guard| limit.live_keys(&guard.view, guard.now()))
+    pub fn live_keys(&'static self, index: usize) -> Result<u64> {
+        self.with_keys(index, |limit, guard| limit.live_keys(guard.now()))
     }
 
-    fn with_keys<T>(&self, index: usize, then: impl FnOnce(&KeyedLimit, &Guard) -> T) -> Result<T> {
+    fn with_keys<T>(&'static self, index: usize, then: impl FnOnce(&KeyedLimit<'_>, &Guard) -> T) -> Result<T> {
         self.alive()?;
         for _ in 0..16 {
             let numbers = self.numbers();

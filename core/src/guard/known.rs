@@ -3,7 +3,7 @@
 //! A memory is the thread's own. It is good as long as nothing has changed that it is of: new rules and guards that are
 //! retired count the segment's `changes` up, and every call looks at that one word.
 
-use super::cell::{LATENCY, RUN};
+use super::cell::{LATENCY, MAX_RATES, RUN};
 use super::extra::{Further, Stages};
 use super::handle::Guard;
 use super::numbers::{Block, Flags, NO_RULES};
@@ -47,8 +47,8 @@ pub(super) struct Facts {
     token: Cell<u64>,
     seal: Cell<u64>,
     marks: Cell<Marks>,
-    /// The first rate limit.
-    rate: Cell<One>,
+    /// The rate limits that are token buckets and refuse.
+    rates: [Cell<One>; MAX_RATES],
     window: Cell<u64>,
     /// What else the guard has.
     further: Cell<Option<Further<'static>>>,
@@ -133,7 +133,7 @@ impl Facts {
             token: Cell::new(0),
             seal: Cell::new(0),
             marks: Cell::new(Marks::of(0)),
-            rate: Cell::new(One::NEVER),
+            rates: [const { Cell::new(One::NEVER) }; MAX_RATES],
             window: Cell::new(0),
             further: Cell::new(None),
             second: Cell::new(None),
@@ -177,7 +177,10 @@ impl Facts {
         self.marks.set(Marks::of(guard.known_at).with(marks));
 
         self.window.set(numbers.window());
-        self.rate.set(numbers.rate(0).one().unwrap_or(One::NEVER));
+        for (index, rate) in self.rates.iter().enumerate() {
+            let refuses = numbers.rate(index).mode() == Mode::Enforce;
+            rate.set(numbers.rate(index).one().filter(|_| refuses).unwrap_or(One::NEVER));
+        }
     }
 
     /// The changes of the segment up to which it holds.
@@ -254,10 +257,10 @@ impl Facts {
         self.marks.get()
     }
 
-    /// The first rate limit, for calls that cost one token.
+    /// A rate limit that is a token bucket and refuses, for calls that cost one token; of another it takes nothing.
     #[inline(always)]
-    pub(super) fn rate(&self) -> One {
-        self.rate.get()
+    pub(super) fn rate(&self, index: usize) -> One {
+        self.rates[index % MAX_RATES].get()
     }
 
     /// What else the guard has.

@@ -100,7 +100,7 @@ impl Taken<'_> {
     /// How near the guard is to refusing, in thousandths.
     fn pressure(self, inflight: u64, limit: u64) -> u32 {
         let busy = (inflight * 1000).checked_div(limit).unwrap_or(0).min(1000) as u32;
-        let used = match (self.facts.flags().rates(), self.facts.rate()) {
+        let used = match (self.facts.flags().rates(), self.facts.rate(0)) {
             (0, _) => 0,
             (1, one) if one != One::NEVER => one.pressure(self.guard.cell().hot.rates[0].load(Relaxed), self.now),
             (count, _) => self.guard.most_used(self.numbers(), count, self.now),

@@ -5,6 +5,7 @@ use super::enter::shadowed;
 use super::extra::Stages;
 use super::follow;
 use super::handle::Guard;
+use super::keyed_stage::OF_KEY;
 use super::numbers::{Block, ExtraBlock, OF_RATES, RateWords};
 use super::permit::{FOLLOWED, Permit};
 use super::taken::{Taken, Tokens};
@@ -92,8 +93,15 @@ impl Taken<'_> {
     #[inline(never)]
     pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let mut tokens = Tokens::of(self.cost);
-        for index in 0..self.numbers().rate_count() {
+        for index in 0..self.facts.flags().rates() {
             tokens.limits = index;
+            if self.takes_one_at_once(index) {
+                continue;
+            }
+            if self.takes_key_at_once(index, call) {
+                tokens.waits[index] = OF_KEY;
+                continue;
+            }
             if self.numbers().rate(index).is_keyed() {
                 match self.take_of_key(index, call, permit.again_count()) {
                     Ok((taken, cost)) => (tokens.waits[index], tokens.costs[index]) = (taken, cost),
@@ -126,10 +134,22 @@ impl Taken<'_> {
     /// What the call costs at one of the limits.
     #[inline(always)]
     pub(super) fn cost_at(&self, index: usize, most: impl Fn() -> u64) -> u64 {
-        match self.facts.stages().has(Stages::FOLLOW) {
-            true => follow::cost(&self.guard.view, self.numbers(), index, self.cost, most),
-            false => self.cost,
+        match self.is_at_ease(index) {
+            true => self.cost,
+            false => follow::cost(&self.guard.view, self.numbers(), index, self.cost, most),
         }
+    }
+
+    /// Whether no guard is so much pressed that calls cost more than they say at one of the limits.
+    #[inline(always)]
+    fn is_at_ease(&self, index: usize) -> bool {
+        !self.facts.stages().has(Stages::FOLLOW) || self.guard.follows_at_ease(self.facts, index)
+    }
+
+    /// Whether the call costs one token there.
+    #[inline(always)]
+    pub(super) fn costs_one_at(&self, index: usize) -> bool {
+        self.cost == 1 && self.is_at_ease(index)
     }
 
     /// Ends with a wait, unless it leads past the deadline.
@@ -143,25 +163,27 @@ impl Taken<'_> {
         self.end(tokens, call, permit)
     }
 
-    /// Takes what the call costs where that is at most one token of one limit, and there is nothing to wait for, as it mostly is.
+    /// Whether there is one limit, and nothing to wait for so far.
+    #[inline(always)]
+    pub(super) fn has_one_limit(&self) -> bool {
+        self.facts.flags().rates() == 1 && self.go.wait_ns == 0
+    }
+
+    /// Takes what the call costs where that is at most one token of one bucket, and there is nothing to wait for, as it mostly is.
     /// False: nothing was taken.
     #[inline(always)]
     pub(super) fn takes_at_once(&self) -> bool {
         if !self.facts.flags().has_rates() {
             return self.go.wait_ns == 0;
         }
-        if self.cost != 1 || self.go.wait_ns != 0 {
-            return false;
-        }
-        if self.facts.stages().has(Stages::FOLLOW) && !self.guard.follows_one_at_ease(self.facts) {
-            return false;
-        }
-        match self.facts.flags().rates() {
-            1 if self.numbers().rate(0).mode() == Mode::Enforce => {
-                self.facts.rate().take(&self.guard.cell().hot.rates[0], self.now)
-            }
-            _ => false,
-        }
+        self.has_one_limit() && self.takes_one_at_once(0)
+    }
+
+    /// Whether it was one token of a bucket that the call had to take at that limit, and has it.
+    #[inline(always)]
+    fn takes_one_at_once(&self, index: usize) -> bool {
+        let rates = &self.guard.cell().hot.rates;
+        self.costs_one_at(index) && self.facts.rate(index).take(&rates[index % MAX_RATES], self.now)
     }
 
     /// A rate limit said no, or is of other numbers.

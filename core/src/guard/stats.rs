@@ -107,7 +107,7 @@ fn read_keyed(segment: &Segment, found: Found, guard: &GuardCell, numbers: &Bloc
     let (view, now) = (segment.view(), segment.header().clock.now());
     let mut stats = std::array::from_fn(|index| {
         let limit = KeyedLimit::of(&view, numbers, numbers.tag(), index)?;
-        Some(KeyedStats { live: limit.live_keys(&view, now), overflowed: 0 })
+        Some(KeyedStats { live: limit.live_keys(now), overflowed: 0 })
     });
     let second = RunPlace(guard.second.load(Relaxed));
     each_run(segment, second, SECOND, found.generation, |_, run| {

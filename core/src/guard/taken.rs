@@ -4,6 +4,7 @@ use super::cell::MAX_RATES;
 use super::extra::Stages;
 use super::fault_stage::Delayed;
 use super::handle::Guard;
+use super::keyed_stage::OF_KEY;
 use super::known::Facts;
 use super::numbers::Block;
 use super::permit::{FOLLOWED, Followed, JUDGED, Marks, Permit, PermitState, seal_in};
@@ -47,8 +48,11 @@ pub(super) struct Tokens {
 impl Tokens {
     /// It has not come to them.
     pub(super) const NONE: Tokens = Tokens { waits: [0; MAX_RATES], costs: [0; MAX_RATES], limits: 0 };
+
     /// At most one token of one limit.
     pub(super) const ONE: Tokens = Tokens { waits: [0; MAX_RATES], costs: [1; MAX_RATES], limits: MAX_RATES };
+    /// One token of a key's own bucket, where that is the only limit.
+    pub(super) const ONE_OF_KEY: Tokens = Tokens { waits: [OF_KEY; MAX_RATES], ..Tokens::ONE };
 
     /// An attempt that costs so much, before the first limit.
     pub(super) fn of(cost: u64) -> Tokens {

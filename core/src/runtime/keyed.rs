@@ -73,7 +73,7 @@ impl Shared {
     pub(super) fn bring_keys_over(&self, block: &Block, now: u64) {
         let view = self.segment().view();
         let limits = (0..block.rate_count()).filter_map(|index| KeyedLimit::of(&view, block, block.tag(), index));
-        limits.for_each(|limit| limit.bring_over(&view, now));
+        limits.for_each(|limit| limit.bring_over(now));
     }
 
     /// Empties the tables of a guard: all buckets are full.

@@ -40,7 +40,7 @@ pub struct Caches {
     pub(crate) limiters: HashMap<String, &'static Limiter>,
     /// Those without a name, by address.
     pub(crate) own_limiters: HashMap<usize, &'static Limiter>,
-    keyed: Vec<&'static KeyedLimit>,
+    keyed: Vec<&'static KeyedLimit<'static>>,
     pub(super) attributes: HashMap<String, u32>,
     /// The rules in force, compiled from their text.
     pub(super) rules: Option<Arc<CompiledRules>>,
@@ -228,7 +228,7 @@ impl Shared {
     }
 
     /// One limit by key of what makes it, so that handles can point to it for good.
-    pub(crate) fn intern_keyed(&self, limit: KeyedLimit) -> Result<&'static KeyedLimit> {
+    pub(crate) fn intern_keyed(&self, limit: KeyedLimit<'static>) -> Result<&'static KeyedLimit<'static>> {
         let mut caches = self.caches()?;
         if let Some(known) = caches.keyed.iter().find(|known| known.is(&limit)) {
             return Ok(known);

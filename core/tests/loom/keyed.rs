@@ -22,7 +22,11 @@ impl SmallSet {
     }
 
     fn take(&self, rule: &Numbers, key: u64, now: u64) -> Result<Source, KeyRefusal> {
-        rule.take(&self.set(), Known::of(key, 2), now, 1).map(|(source, _)| source)
+        let (set, key) = (self.set(), Known::of(key, 2));
+        match rule.take_one(&set, key, now) {
+            Some(_) => Ok(Source::Key),
+            None => rule.take(&set, key, now, 1).map(|(source, _)| source),
+        }
     }
 
     /// How often a key's fingerprint stands in the set.

@@ -4,7 +4,7 @@ use super::pace::{Pace, Ticking};
 use super::place;
 use super::set::{ROUNDS, Set};
 use super::{OnFull, Refusal};
-use crate::word::{Word, update};
+use crate::word::{Word, update, update_if};
 
 /// How many changes of a rule ago words may be and still be understood.
 pub const REMEMBERED: usize = 7;
@@ -105,6 +105,24 @@ impl Numbers {
             }
         }
         self.without_place(set, &at, cost)
+    }
+
+    /// Takes one token of a key that is in a set of this moment, by these numbers; tells the word that it left. None: nothing was
+    /// done. **Hot.**
+    #[inline(always)]
+    pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
+        let (at, cost) = (self.at(now), self.pace.cost(1)?);
+        if !self.is_fresh(set, &at) {
+            return None;
+        }
+        let place = set.find(key.print, key.home)?;
+        update_if(place, |seen| {
+            if place::print(seen) != key.print || place::generation(seen) != self.generation {
+                return None;
+            }
+            let used = self.after(place::ahead(seen, at.tick), cost).ok()?;
+            Some(place::used(key.print, at.tick.wrapping_add(used as u64), self.generation))
+        })
     }
 
     /// Gives `cost` tokens back to where they came from. Words of other numbers, and full buckets, stay as they are.

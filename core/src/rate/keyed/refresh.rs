@@ -27,10 +27,13 @@ impl Numbers {
     /// Makes sure that the words of a set can be understood at this moment.
     #[inline(always)]
     pub(super) fn refresh<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> Result<(), Refusal> {
-        if place::stamp_of(set.stamp.get()) == place::stamp(at.tick, self.generation) {
-            return Ok(());
-        }
-        self.tidy(set, at)
+        if self.is_fresh(set, at) { Ok(()) } else { self.tidy(set, at) }
+    }
+
+    /// Whether they can as they are.
+    #[inline(always)]
+    pub(super) fn is_fresh<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> bool {
+        place::stamp_of(set.stamp.get()) == place::stamp(at.tick, self.generation)
     }
 
     #[cold]

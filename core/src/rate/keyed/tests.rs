@@ -38,6 +38,12 @@ fn following(rule: &Keyed, limit: f64, burst: u64) -> Keyed {
 
 const OWN: Result<Taken, Refusal> = Ok(Taken::FromTable(Source::Key));
 
+/// As a guard takes.
+fn take(rule: &Keyed, table: &Table<'_, AtomicU64>, key: &Key<'_>, now: u64, cost: u64) -> Result<Taken, Refusal> {
+    let at_once = cost == 1 && rule.takes_at_once(table, key, now);
+    if at_once { OWN } else { rule.take(table, key, now, cost) }
+}
+
 fn refused_for(wait_ns: u64, answer: Result<Taken, Refusal>) -> bool {
     let about = wait_ns..=wait_ns + 4 + wait_ns / (1 << 26);
     matches!(answer, Err(Refusal::Empty { wait_ns, shared: false }) if about.contains(&wait_ns))
@@ -50,7 +56,7 @@ fn each_key_has_a_bucket_of_its_own() {
     for name in ["a", "b", ""] {
         let key = table.key(name.as_bytes());
         for _ in 0..3 {
-            assert_eq!(rule.take(&table, &key, 7, 1), OWN);
+            assert_eq!(take(&rule, &table, &key, 7, 1), OWN);
         }
         assert!(refused_for(SECOND / 10, rule.take(&table, &key, 7, 1)));
         assert!(rule.take(&table, &key, 7 + SECOND / 10 - 20, 1).is_err());
@@ -226,7 +232,7 @@ fn special_keys_are_found_first_and_counted_too() {
     let overrides = Overrides::new(&list, &Overrides::NONE).unwrap();
     let rule = Keyed::new(Numbers::new(pace, OnFull::Refuse, 1).unwrap(), overrides);
     let admitted =
-        |name: &str| (0..20).filter(|_| rule.take(&table, &table.key(name.as_bytes()), 0, 1).is_ok()).count();
+        |name: &str| (0..20).filter(|_| take(&rule, &table, &table.key(name.as_bytes()), 0, 1).is_ok()).count();
     assert_eq!(["vip", "evil", "us", "other"].map(admitted), [5, 0, 20, 1]);
     rule.give_back(&table, &table.key(b"vip"), 0, 2, Taken::Override);
     assert_eq!(admitted("vip"), 2);
@@ -241,7 +247,7 @@ fn one_admitted_call_in_sixteen_is_sampled() {
         let (rule, memory) = (keyed(1.0, burst, OnFull::Refuse), Memory::new(100, 8));
         let table = memory.table();
         let key = table.key(b"steady");
-        let calls = (0..50_000).filter(|_| rule.take(&table, &key, 0, 1).is_ok()).count() as u64;
+        let calls = (0..50_000).filter(|_| take(&rule, &table, &key, 0, 1).is_ok()).count() as u64;
         let told = rule.hottest(&table, 0)[0].count;
         assert!(told.abs_diff(calls) < calls / 4, "{told} of {calls}");
     }
@@ -260,13 +266,13 @@ fn a_storm_admits_exactly_the_models_count() {
                 scope.spawn(move || {
                     for turn in 0..keys * burst {
                         let index = mix(turn / 2 + start % 2 * 7) % keys;
-                        match rule.take(table, &table.key(&index.to_le_bytes()), 9, 1) {
+                        match take(rule, table, &table.key(&index.to_le_bytes()), 9, 1) {
                             OWN => drop(admitted[index as usize].fetch_add(1, Relaxed)),
                             refused => assert!(refused_for(SECOND, refused), "{refused:?}"),
                         }
                     }
                     for key in 0..keys {
-                        while rule.take(table, &table.key(&key.to_le_bytes()), 9, 1).is_ok() {
+                        while take(rule, table, &table.key(&key.to_le_bytes()), 9, 1).is_ok() {
                             admitted[key as usize].fetch_add(1, Relaxed);
                         }
                     }
@@ -292,7 +298,7 @@ fn a_storm_of_keys_that_come_and_go_never_admits_too_much() {
                 for turn in 0..steps {
                     let index = mix(turn * 4 + seed) % keys * u64::from(turn % 3 != 0);
                     let now = clock.fetch_add(2_000, Relaxed);
-                    if rule.take(table, &table.key(&index.to_le_bytes()), now, 1).is_ok() {
+                    if take(rule, table, &table.key(&index.to_le_bytes()), now, 1).is_ok() {
                         admitted[index as usize].fetch_add(1, Relaxed);
                     }
                 }
@@ -358,7 +364,7 @@ proptest! {
             *level = full.min(*level + u128::from(now - *since) * u128::from(limit));
             *since = now;
             let need = u128::from(cost) * u128::from(SECOND);
-            match rule.take(&table, &table.key(&[name]), now, cost) {
+            match take(&rule, &table, &table.key(&[name]), now, cost) {
                 Ok(_) => {
                     prop_assert!(*level + tick >= need, "{} of {}", need, *level);
                     *level = level.saturating_sub(need);
@@ -401,7 +407,7 @@ proptest! {
             });
             let name = turn.to_le_bytes();
             let key = table.key(&name);
-            if let Ok(taken) = rule.take(&table, &key, now, 1) {
+            if let Ok(taken) = take(&rule, &table, &key, now, 1) {
                 rule.give_back(&table, &key, now, 1, taken);
             }
             rule.rebase(&table, &key, now);
