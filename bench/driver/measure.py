@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from typing import NamedTuple
 
 GENERAL = ["between_work", "clock_pair", "atomic_add", "counter", "counter_apart", "histogram", "histogram_apart", "guard",
            "guard_everything", "policy_call", "guard_policy"]
@@ -18,9 +19,15 @@ WORKS = [*GENERAL, *DISCIPLINES, *KEYED]
 # Those that are also measured with other work between the calls; for all it would take too long.
 WITH_WORK = {*GENERAL, "limiter_allow", "limiter_wait", "limiter_reserve", "token_bucket", "breaker"}
 THREADS = (1, 2)
-# A round goes through all measurements so often, and the fastest time of each counts: whatever else a machine or its host
-# does only ever takes time.
-SLICES = 5
+
+
+class Effort(NamedTuple):
+    """How much is measured. A round goes through all measurements once for each slice, and the fastest time of each counts:
+    whatever else a machine or its host does only ever takes time."""
+
+    rounds: int
+    slices: int
+    ms: int
 
 
 class Failed(Exception):
@@ -52,19 +59,19 @@ class Program:
             raise Failed(f"the {self.language} program ended with {self.process.returncode}")
 
 
-def rounds(commands, count, milliseconds):
+def rounds(commands, effort):
     """Answers with {(work, who, threads, between): [ns, ...]}, and the Rust program's figures of the segment."""
     samples, segment = defaultdict(list), None
-    for number in range(count):
+    for number in range(effort.rounds):
         programs = [Program(language, command) for language, command in commands.items()]
         segment = segment or json.loads(programs[0].ask("segment"))
-        one_round(programs, samples, milliseconds, f"round {number + 1} of {count}")
+        one_round(programs, samples, effort, f"round {number + 1} of {effort.rounds}")
         for program in programs:
             program.end()
     return samples, segment
 
 
-def keyed(program, works, count, milliseconds):
+def keyed(program, works, effort):
     """The limits by key, all of one size in a process of its own: filling the larger ones takes seconds, so each is filled
     once. Answers with samples as above, and the bytes a key, {work: {who: bytes}}."""
     samples, sizes = defaultdict(list), {}
@@ -72,21 +79,21 @@ def keyed(program, works, count, milliseconds):
         print(f"bench: filling limits with {KEYED[work]:,} keys", flush=True)
         filled = Program("Rust", [program, "--keyed", str(KEYED[work])])
         sizes[work] = json.loads(filled.ask("segment"))
-        for number in range(count):
-            one_round([filled], samples, milliseconds, f"{work}, round {number + 1} of {count}")
+        for number in range(effort.rounds):
+            one_round([filled], samples, effort, f"{work}, round {number + 1} of {effort.rounds}")
         filled.end()
     return samples, sizes
 
 
-def one_round(programs, samples, milliseconds, name):
+def one_round(programs, samples, effort, name):
     """Every measurement once, in slices: the same work by all, one after the other; every second slice backwards."""
     plan, fastest = in_order(programs), {}
     start = time.monotonic()
-    for slice_number in range(SLICES):
+    for slice_number in range(effort.slices):
         for done, (program, index, *what) in enumerate(plan, slice_number * len(plan) + 1):
-            answer = program.ask(f"run {index} {what[2]} {what[3]} {max(1, milliseconds // SLICES)}")
+            answer = program.ask(f"run {index} {what[2]} {what[3]} {effort.ms}")
             fastest[tuple(what)] = min(float(answer), fastest.get(tuple(what), float("inf")))
-            progress(name, done, SLICES * len(plan), start)
+            progress(name, done, effort.slices * len(plan), start)
         plan.reverse()
     for what, ns in fastest.items():
         samples[what].append(ns)

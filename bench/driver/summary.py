@@ -5,7 +5,7 @@ from statistics import median
 
 # What each program calls its between_work, by the last part of `who`.
 GO = {"tidegate-go", "tidegate-go shared", "tidegate-gobreaker", "composed-go", "golang.org/x/time/rate", "golang.org/x/sync",
-      "sony/gobreaker v2", "alibaba/sentinel-golang", "failsafe-go", "go-kratos/aegis", "uber-go/ratelimit", "cenkalti/backoff",
+      "sony/gobreaker v2", "alibaba/sentinel-golang", "failsafe-go", "go-concurrency-limits", "ulule/limiter", "RussellLuo/slidingwindow", "go-kratos/aegis", "uber-go/ratelimit", "cenkalti/backoff",
       "prometheus client_golang", "go.opentelemetry.io/otel"}
 LANGUAGE = {"tidegate-c": "c", **{who: "go" for who in GO}}
 
@@ -15,7 +15,7 @@ def language(who):
     return LANGUAGE.get(who, "rust")
 
 
-def summarise(samples, machine, segment, keyed, rounds, milliseconds):
+def summarise(samples, machine, segment, keyed, effort):
     """Medians. `results_with_work` is what the loop takes more because of the call: the work's own time, measured
     in the same program with the same number of threads, is taken off."""
     plain, with_work = [], []
@@ -27,7 +27,7 @@ def summarise(samples, machine, segment, keyed, rounds, milliseconds):
         (with_work if between else plain).append(entry)
     order = lambda entry: (entry["threads"], entry["work"])
     return {
-        "machine": {**machine, "rounds": rounds, "ms": milliseconds},
+        "machine": {**machine, **effort._asdict()},
         "results": sorted(plain, key=order),
         "results_with_work": sorted(with_work, key=order),
         "between_work_ns": {name: median(samples["between_work", name, 1, 1]) for name in ("rust", "c", "go")},

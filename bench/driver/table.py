@@ -1,7 +1,7 @@
 """The table that `make bench` prints."""
 
 from budgets import SECTIONS
-from measure import DISCIPLINES, GENERAL, KEYED, SLICES
+from measure import DISCIPLINES, GENERAL, KEYED
 from summary import language
 
 # (name, list in the summary, threads)
@@ -30,7 +30,7 @@ def render(result):
 def heading(result):
     m, work = result["machine"], result["between_work_ns"]
     lines = [f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, clocksource {m['clocksource']}; {m['rustc']}; {m['go']}",
-             f"Median of {m['rounds']} rounds, of which each is the fastest of {SLICES} slices of {m['ms'] / SLICES:g} ms. "
+             f"Median of {m['rounds']} rounds, of which each is the fastest of {m['slices']} slices of {m['ms']} ms. "
              f"\"+ work\": {work['rust']:.0f} ns of other work between the calls, taken off again."]
     if m["load_before"] > BUSY:
         lines.append(f"THE MACHINE WAS BUSY (load {m['load_before']:.1f} before the run): the figures say little.")

@@ -31,6 +31,8 @@ func tidegateLimiters(rt *tidegate.Runtime) ([]benchCase, error) {
 		options tidegate.LimiterOptions
 	}{
 		{"pacing", tidegate.LimiterOptions{Algorithm: tidegate.Pacing, Limit: 1e10, MaxWait: 500 * time.Millisecond}},
+		{"fixed_window", tidegate.LimiterOptions{Algorithm: tidegate.FixedWindow, Limit: 1e9}},
+		{"sliding_counter", tidegate.LimiterOptions{Algorithm: tidegate.SlidingCounter, Limit: 4e6, Per: 10 * time.Millisecond}},
 		{"sliding_window", tidegate.LimiterOptions{Algorithm: tidegate.SlidingWindow, Limit: 4e6, Per: 10 * time.Millisecond}},
 		{"warm_up", tidegate.LimiterOptions{
 			Algorithm: tidegate.WarmUp, Limit: 1.5e7, WarmUp: 10 * time.Millisecond, MaxWait: 15 * time.Second,
@@ -51,7 +53,7 @@ func tidegateLimiters(rt *tidegate.Runtime) ([]benchCase, error) {
 // tidegateStages enter and exit.
 func tidegateStages(rt *tidegate.Runtime) ([]benchCase, error) {
 	var cases []benchCase
-	for _, work := range []string{"concurrency", "gradient2", "shed", "breaker_slow", "breaker_count", "throttle", "system", "keyed"} {
+	for _, work := range []string{"concurrency", "aimd", "vegas", "gradient2", "shed", "breaker_slow", "breaker_count", "throttle", "system", "keyed"} {
 		guard, err := rt.Guard("bench." + work)
 		if err != nil {
 			return nil, err

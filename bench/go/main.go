@@ -49,7 +49,7 @@ func allCases(rules, policy string) ([]benchCase, error) {
 	cases = append(cases, backoffCases()...)
 	cases = append(cases, smallCases()...)
 	tidegates := func() ([]benchCase, error) { return tidegateCases(rules, policy) }
-	for _, more := range []func() ([]benchCase, error){tidegates, sentinelCases, otelCases} {
+	for _, more := range []func() ([]benchCase, error){tidegates, sentinelCases, otelCases, concurrencyLimitsCases} {
 		found, err := more()
 		if err != nil {
 			return nil, err
