@@ -87,15 +87,15 @@ func (c *Clock) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// after closes woken when d has passed on this clock, or when a virtual clock
-// is closed. Call stop in the end.
-func (c *Clock) after(d time.Duration) (woken <-chan struct{}, stop func()) {
-	done := make(chan struct{})
-	wake := func() { close(done) }
+// after tells woken once when d has passed on this clock, or when a virtual
+// clock is closed. Call stop in the end.
+func (c *Clock) after(d time.Duration) (woken <-chan time.Time, stop func()) {
 	if c == nil || !c.virtual {
-		timer := time.AfterFunc(d, wake)
-		return done, func() { timer.Stop() }
+		timer := time.NewTimer(d)
+		return timer.C, func() { timer.Stop() }
 	}
+	done := make(chan time.Time)
+	wake := func() { close(done) }
 	now, status := c.now()
 	if status != statusOK {
 		wake()

@@ -107,14 +107,11 @@ func (rt *Runtime) unguarded(p *Permit, err error, opts []CallOption) error {
 
 // enter is Enter without the copy.
 func (g *Guard) enter(ctx context.Context, p *Permit, opts []CallOption) error {
-	var left time.Duration
-	if ctx.Done() != nil { // else it never ends, and has no deadline
-		if err := ctx.Err(); err != nil && errors.Is(err, context.Canceled) {
-			return err
-		}
-		left = timeLeft(ctx)
+	// Done is not asked: its channel would be made for that.
+	if err := ctx.Err(); err != nil && errors.Is(err, context.Canceled) {
+		return err
 	}
-	if status := g.admit(ctx, p, left, opts); status != statusOK {
+	if status := g.admit(ctx, p, timeLeft(ctx), opts); status != statusOK {
 		return g.turnedAway(p, status, opts)
 	}
 	p.state = permitHeld

@@ -21,13 +21,13 @@ func (g *Guard) Hedge(ctx context.Context, fn func(context.Context) error, opts 
 // counts. A panic of an attempt goes on in the caller, unless Hedge has
 // returned by then.
 func Hedge[T any](ctx context.Context, g *Guard, fn func(context.Context) (T, error), opts ...CallOption) (T, error) {
-	h := &hedged[T]{guard: g, fn: fn, opts: opts, answers: make(chan answer[T], mostAttempts)}
+	h := &hedged[T]{guard: g, fn: fn, opts: opts, answers: make(chan *answer[T], mostAttempts)}
 	g.about(&h.call, ctx, opts)
 	h.limit = g.commonLimit(&h.call)
 	hedging := available && g.noted(libHedgeBegin(&h.call))
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	h.send(inner)
+	h.send(inner, &h.first)
 	last := h.wait(inner, hedging)
 	if hedging {
 		h.call.outcome = min(last.outcome, Ignored)
@@ -51,8 +51,9 @@ type hedged[T any] struct {
 	fn      func(context.Context) (T, error)
 	opts    []CallOption
 	limit   commonLimit
-	answers chan answer[T]
-	out     int // attempts that have not answered
+	answers chan *answer[T]
+	first   answer[T] // so that one attempt needs no memory of its own
+	out     int       // attempts that have not answered
 }
 
 type answer[T any] struct {
@@ -63,11 +64,11 @@ type answer[T any] struct {
 	exited   bool
 }
 
-// send starts an attempt.
-func (h *hedged[T]) send(ctx context.Context) {
+// send starts an attempt, whose answer will be a.
+func (h *hedged[T]) send(ctx context.Context, a *answer[T]) {
 	h.out++
 	go func() {
-		a := answer[T]{outcome: Failure, exited: true}
+		a.outcome, a.exited = Failure, true
 		defer func() {
 			if a.exited {
 				a.panicked = recover()
@@ -83,7 +84,7 @@ func (h *hedged[T]) send(ctx context.Context) {
 }
 
 // wait gives the answer that counts, and sends hedges when they are due.
-func (h *hedged[T]) wait(ctx context.Context, hedging bool) answer[T] {
+func (h *hedged[T]) wait(ctx context.Context, hedging bool) *answer[T] {
 	for {
 		due, stop := h.due(ctx, &hedging)
 		select {
@@ -101,14 +102,14 @@ func (h *hedged[T]) wait(ctx context.Context, hedging bool) answer[T] {
 
 // due sends a hedge where one is due, and tells when the next one is; nil:
 // there is none.
-func (h *hedged[T]) due(ctx context.Context, hedging *bool) (woken <-chan struct{}, stop func()) {
+func (h *hedged[T]) due(ctx context.Context, hedging *bool) (woken <-chan time.Time, stop func()) {
 	for *hedging && h.out < mostAttempts && ctx.Err() == nil {
 		status := libHedgeNext(&h.call)
 		if status == statusOK && h.call.wait > 0 {
 			return h.guard.rt.clock.after(time.Duration(min(h.call.wait, 1<<62)))
 		}
 		if *hedging = status == statusOK; *hedging {
-			h.send(ctx)
+			h.send(ctx, new(answer[T]))
 		} else if !status.isStop() {
 			h.guard.rt.fault(status)
 		}

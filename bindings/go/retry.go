@@ -201,9 +201,7 @@ func (g *Guard) beginRetry(ctx context.Context, opts []CallOption) (r *retrying,
 // about fills in what holds for all attempts of a call together.
 func (g *Guard) about(a *again, ctx context.Context, opts []CallOption) {
 	a.guard, a.runtime = g.handle, g.runtime
-	if ctx.Done() != nil {
-		a.context = uint64(timeLeft(ctx))
-	}
+	a.context = uint64(timeLeft(ctx))
 	if g.rt.clock.virtual {
 		a.deadline = g.rt.clock.deadlineOf(ctx)
 	}
