@@ -8,7 +8,7 @@ use super::cell::{HELD, RUN, SHADOWED};
 use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
 use super::extra::Stages;
 use super::handle::Guard;
-use super::known::Facts;
+use super::known::{Facts, Known};
 use super::permit::{DELAYED, FOLLOWED, Permit, THROTTLED};
 use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
@@ -22,10 +22,19 @@ use crate::runtime::current;
 use crate::slot::lane::{Count, Run};
 use std::sync::atomic::Ordering::*;
 
-/// Where the plain way ended without a permit, and what it had taken by then. Two registers.
+/// Where the plain way ended without a permit.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Stopped {
+    /// What the thread knows of the guard, so that nobody looks it up again; None: it did not come so far.
+    known: Option<&'static Known>,
+    with: With,
+}
+
+/// What it had taken by then. Two registers.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct With {
     /// When; 0: the clock was not read.
     now: u64,
     /// Epoch of the place in flight.
@@ -47,7 +56,11 @@ enum Part {
 }
 
 impl Stopped {
-    const AT_ONCE: Stopped = Stopped { now: 0, epoch: 0, taken: Part::Nothing };
+    const AT_ONCE: Stopped = Stopped { known: None, with: With::NOTHING };
+}
+
+impl With {
+    const NOTHING: With = With { now: 0, epoch: 0, taken: Part::Nothing };
 }
 
 impl Guard {
@@ -56,7 +69,7 @@ impl Guard {
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let is_plain = call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0;
         let then = |permit: &mut Permit, stopped| self.enter_after(stopped, call, permit);
-        if is_plain { self.take_all(permit, then) } else { then(permit, Stopped::AT_ONCE) }
+        if is_plain { self.take_all(permit, then) } else { self.enter_whole(call, permit) }
     }
 
     /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode; on a
@@ -78,11 +91,12 @@ impl Guard {
         let (facts, run, hot) = (known.facts(), known.run(), &self.cell().hot);
         let breaker = if facts.flags().has_breaker() { hot.breaker.load(Acquire) } else { 0 };
         let Some(now) = local.time_at_once(ticks()) else { return then(permit, Stopped::AT_ONCE) };
+        let stopped = |with| Stopped { known: Some(known), with };
         if facts.elaborate() != 0 || !state::is_closed(breaker) {
-            return then(permit, Stopped { now, ..Stopped::AT_ONCE });
+            return then(permit, stopped(With { now, ..With::NOTHING }));
         }
         let epoch = facts.timeless_epoch();
-        let stop = |permit: &mut Permit, taken| then(permit, Stopped { now, epoch: epoch as u32, taken });
+        let stop = |permit: &mut Permit, taken| then(permit, stopped(With { now, epoch: epoch as u32, taken }));
         if !Held::has_room(run.word(HELD).load(Relaxed), epoch) {
             return stop(permit, Part::Nothing);
         }
@@ -102,44 +116,65 @@ impl Guard {
     }
 
     /// Enters where the plain way ended.
-    #[inline(never)]
+    #[inline(always)]
     pub fn enter_after(
         &'static self,
         stopped: Stopped,
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let Some((local, known)) = self.known() else {
-            self.take_back(stopped);
-            return self.enter_anew(call, permit);
-        };
-        let (facts, run): (_, Run<'_>) = (known.facts(), known.run().into());
-        let now = if stopped.now == 0 { local.time_of(ticks()) } else { stopped.now };
-        let breaker = self.cell().hot.breaker.load(Acquire);
-        match stopped.taken {
-            Part::Place if state::is_closed(breaker) => {
-                let place = Some(stopped.epoch.into());
-                Taken { breaker, place, ..Taken::nothing(self, facts, run, now, 1) }.take_tokens(call, permit)
-            }
-            taken => {
-                if taken != Part::Nothing {
-                    self.take_back(stopped);
-                }
-                self.pass::<false>(facts, run, now, call, permit)
-            }
+        match stopped.known {
+            Some(known) => self.enter_known(known, stopped.with, call, permit),
+            None => self.enter_again(call, permit),
         }
     }
 
+    #[inline(never)]
+    fn enter_known(
+        &'static self,
+        known: &'static Known,
+        with: With,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let (facts, run): (_, Run<'_>) = (known.facts(), known.run().into());
+        if with.taken == Part::Nothing {
+            return self.pass::<false>(facts, run, with.now, call, permit);
+        }
+        let breaker = self.cell().hot.breaker.load(Acquire);
+        if with.taken == Part::Place && state::is_closed(breaker) {
+            let place = Some(with.epoch.into());
+            return Taken { breaker, place, ..Taken::nothing(self, facts, run, with.now, 1) }.take_tokens(call, permit);
+        }
+        self.take_back(with);
+        self.enter_again(call, permit)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn enter_again(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        self.enter_whole(call, permit)
+    }
+
+    /// Enters by the whole pipeline.
+    #[inline(always)]
+    fn enter_whole(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
+        let with = With { now: local.time_of(ticks()), ..With::NOTHING };
+        self.enter_known(known, with, call, permit)
+    }
+
     /// Gives back what the plain way had taken.
-    fn take_back(&'static self, stopped: Stopped) {
-        match stopped.taken {
+    #[cold]
+    fn take_back(&'static self, with: With) {
+        match with.taken {
             Part::Nothing => {}
             Part::Mark => self.look_up(|_, run| unmark(run)),
             Part::Place | Part::All => self.look_up(|facts, run| {
-                if stopped.taken == Part::All && facts.flags().has_rates() {
-                    self.give_rates_back(facts.numbers(), &[0], &[1], stopped.now);
+                if with.taken == Part::All && facts.flags().has_rates() {
+                    self.give_rates_back(facts.numbers(), &[0], &[1], with.now);
                 }
-                give_place_back(self, run, stopped.epoch.into());
+                give_place_back(self, run, with.epoch.into());
             }),
         }
     }
