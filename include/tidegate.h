@@ -424,8 +424,10 @@ typedef struct tg_limiter_place {
   uint64_t *word;
   // The numbers of even and of odd changes: 24 words each.
   const uint64_t *numbers[2];
+  // Counts refusals: whoever decides by itself adds its own.
+  uint64_t *rejected;
   // Zeros.
-  uint8_t reserved[24];
+  uint8_t reserved[16];
 } tg_limiter_place;
 
 // How a policy is loaded. Set by TG_POLICY_OPTIONS_INIT.

@@ -134,6 +134,7 @@ func libLimiterLocate(limiter uintptr) (*bucket.Place, Status) {
 		Word:       (*atomic.Uint64)(unsafe.Pointer(place.word)),
 		Generation: (*atomic.Uint32)(unsafe.Pointer(place.generation)),
 		Life:       uint32(place.life),
+		Rejected:   (*atomic.Uint64)(unsafe.Pointer(place.rejected)),
 	}
 	for i := range found.Sides {
 		found.Sides[i] = (*[bucket.SideWords]atomic.Uint64)(unsafe.Pointer(place.numbers[i]))

@@ -143,6 +143,28 @@ fn a_reservation_comes_back_once() {
 }
 
 #[test]
+fn each_refusal_is_counted_once() {
+    let runtime = open();
+    for (number, options) in all_of(10.0).into_iter().enumerate() {
+        let name = format!("counted {number}");
+        let limiter = runtime.limiter(&name, Some(&Options { max_wait_ns: 0, ..options })).unwrap();
+        let rejected = || runtime.snapshot().unwrap().limiters[&name].rejected;
+        let mut reserved = limiter.reserve(1, SECOND, 0).unwrap();
+        limiter.cancel(&mut reserved, SECOND).unwrap();
+        taken(limiter, SECOND);
+        assert_eq!(rejected(), 1, "{options:?}");
+        limiter.reserve(1, SECOND, 0).unwrap_err();
+        limiter.take(u64::MAX, SECOND).unwrap_err();
+        limiter.tokens(SECOND).unwrap();
+        limiter.set(&options, SECOND).unwrap();
+        assert_eq!(rejected(), 3, "{options:?}");
+        limiter.retire().unwrap();
+        runtime.limiter(&name, Some(&options)).unwrap();
+        assert_eq!(rejected(), 0, "another limiter");
+    }
+}
+
+#[test]
 fn a_bucket_goes_into_debt_and_cancels_across_a_change() {
     let runtime = open();
     let limiter = own(&runtime, Options { max_wait_ns: TENTH, ..Options::token_bucket(10.0, 2) });

@@ -85,8 +85,10 @@ pub struct tg_limiter_place {
     pub word: *mut u64,
     /// The numbers of even and of odd changes: 24 words each.
     pub numbers: [*const u64; 2],
+    /// Counts refusals: whoever decides by itself adds its own.
+    pub rejected: *mut u64,
     /// Zeros.
-    pub reserved: [u8; 24],
+    pub reserved: [u8; 16],
 }
 
 fn options_of(from: &tg_limiter_options) -> Result<Options, Error> {
@@ -326,6 +328,7 @@ pub unsafe extern "C" fn tg_limiter_locate(limiter: *const tg_limiter, out_place
             to.life = life;
             to.generation = cell.cell.generation.as_ptr();
             to.word = cell.word.as_ptr();
+            to.rejected = cell.rejected.as_ptr();
             to.numbers = cell.sides.each_ref().map(|side| std::ptr::from_ref(side).cast());
             Ok(())
         })

@@ -41,6 +41,7 @@ fn what_stands_alone_shows_where_it_stands() {
         assert_eq!(is("tidegate_limiter_tokens", &["jobs"]), -2.0);
         assert_eq!(is("tidegate_limiter_limit_per_second", &["jobs"]), 10.0);
         assert_eq!(is("tidegate_limiter_burst", &["jobs"]), 5.0);
+        assert_eq!(is("tidegate_limiter_rejected_total", &["jobs"]), 1.0);
         assert_eq!(is("tidegate_limiter_tokens", &["odd \"limit\""]), 40.0);
         assert_eq!(is("tidegate_limiter_limit_per_second", &["odd \"limit\""]), 1.0);
         assert_eq!(is("tidegate_counted_breaker_state", &["db", "open"]), 1.0);

@@ -147,6 +147,9 @@ TEST(its_place_is_told) {
   CHECK_EQ(*place.word & 15, 1);
   CHECK_EQ(place.numbers[1][0], 1);
   CHECK_EQ(place.numbers[1][1], 16);
+  CHECK_EQ(*place.rejected, 0);
+  CHECK_STATUS(tg_limiter_take(limiter, 1, 0, NULL), TG_REFUSED_RATE);
+  CHECK_EQ(*place.rejected, 1);
   *place.word = 0;
   CHECK(tokens_of(limiter) == 5);
   tg_runtime_close(rt);

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,11 @@ func TestSharedWithTheLibrary(t *testing.T) {
 	near(t, "of another algorithm", lim.Tokens(), 2)
 	want(t, "which the library decides", lim.AllowN(time.Now(), 2) && !lim.Allow(), true)
 	want(t, "none left", lim.Allow(), false)
+	var metrics strings.Builder
+	if _, err := rt.WriteMetrics(&metrics, ""); err != nil {
+		t.Error(err)
+	}
+	want(t, "refusals of both", strings.Contains(metrics.String(), "tidegate_limiter_rejected_total{limiter=\"l\"} 4\n"), true)
 }
 
 func TestSharedWaitsOnTheVirtualClock(t *testing.T) {

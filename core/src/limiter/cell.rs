@@ -41,7 +41,9 @@ pub struct LimiterCell {
     /// The table of a sliding window's buckets; 0: none yet. It stays with the cell.
     pub buckets: AtomicU32,
     spare: AtomicU32,
-    spares: [AtomicU64; 6],
+    /// How often taking or reserving was refused.
+    pub rejected: AtomicU64,
+    spares: [AtomicU64; 5],
     /// The numbers of odd and even generations.
     pub sides: [Side; 2],
 }
@@ -165,6 +167,7 @@ impl LimiterCell {
     /// Begins a life, before anybody can find it.
     pub fn begin(&self, options: &Options, numbers: &Numbers, now: u64) {
         self.word.store(0, Relaxed);
+        self.rejected.store(0, Relaxed);
         self.sides[0].tag.store(0, Relaxed);
         self.side(1).write(1, options, numbers, now);
     }

@@ -13,6 +13,8 @@ pub struct LimiterFigures {
     pub burst: Option<u64>,
     /// What could be taken now; negative in debt.
     pub tokens: f64,
+    /// How often taking or reserving was refused.
+    pub rejected: u64,
 }
 
 /// How often a cell that changes meanwhile is read again.
@@ -28,6 +30,7 @@ pub(crate) fn read(segment: &Segment, at: Offset, now: u64) -> Option<LimiterFig
         let set = cell.set_of(cell.word.load(Acquire))?;
         let tokens = set.numbers.tokens(&cell.word, buckets, now).ok()?;
         let per = if options.per_ns == 0 { SECOND } else { options.per_ns as f64 };
-        Some(LimiterFigures { limit_per_second: options.limit * SECOND / per, burst: options.burst, tokens })
+        let rejected = cell.rejected.load(Relaxed);
+        Some(LimiterFigures { limit_per_second: options.limit * SECOND / per, burst: options.burst, tokens, rejected })
     })
 }

@@ -88,14 +88,15 @@ impl Limiter {
         self.alive().map_err(NotTaken::Failed)?;
         match self.cell().take_at_once(self.time(at), cost) {
             Some(Ok(wait)) => Ok(wait),
-            Some(Err(refusal)) if refusal != Refusal::Stale => Err(self.refusal_told(refusal, at)),
+            Some(Err(refusal)) if refusal != Refusal::Stale => Err(self.counted(self.refusal_told(refusal, at))),
             _ => self.take_with_care(cost, at),
         }
     }
 
     #[inline(never)]
     fn take_with_care(&self, cost: u64, at: u64) -> std::result::Result<u64, NotTaken> {
-        self.decide(at, |set, now| self.try_take(set, now, cost, set.max_wait)).map(|(_, taken)| taken.wait_ns)
+        let taken = self.decide(at, |set, now| self.try_take(set, now, cost, set.max_wait));
+        taken.map(|(_, taken)| taken.wait_ns).map_err(|why| self.counted(why))
     }
 
     /// The same with a wait of at most `max_wait_ns` ([`FOR_EVER`] also takes a wait without end), for callers who may cancel. A token
@@ -122,7 +123,7 @@ impl Limiter {
         at: u64,
         max_wait_ns: u64,
     ) -> std::result::Result<(u64, Reservation), NotTaken> {
-        self.decide(at, |set, now| self.try_take(set, now, cost, max_wait_ns))
+        self.decide(at, |set, now| self.try_take(set, now, cost, max_wait_ns)).map_err(|why| self.counted(why))
     }
 
     /// Cancels what was reserved, once: see [`crate::rate::reserve`] for what a token bucket gives back, and of the others
@@ -265,6 +266,14 @@ impl Limiter {
             return NotTaken::Refused(ns);
         }
         NotTaken::Refused(FOR_EVER)
+    }
+
+    /// Counts what is a refusal.
+    fn counted(&self, why: NotTaken) -> NotTaken {
+        if matches!(why, NotTaken::Refused(_)) {
+            self.cell().rejected.fetch_add(1, Relaxed);
+        }
+        why
     }
 
     /// Refusals are where it shows that our clock went back. Of a caller's own times nobody knows which is now.

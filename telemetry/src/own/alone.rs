@@ -1,8 +1,8 @@
-//! Limiters and breakers that stand alone, where they have a name. What they admit and refuse is not counted: a caller's
+//! Limiters and breakers that stand alone, where they have a name. What a limiter admits is not counted: a caller's
 //! compare-and-swap decides, and counting it would cost as much again.
 
 use super::{Own, Source};
-use crate::page::Kind::Gauge;
+use crate::page::Kind::{Counter, Gauge};
 use tidegate_core::breaker::state::State;
 use tidegate_core::limiter::figures::LimiterFigures;
 
@@ -30,6 +30,13 @@ pub const FAMILIES: &[Own] = &[
         |from, to| {
             from.each_limiter(|name, limiter| limiter.burst.into_iter().for_each(|burst| to.put(&[name], burst)))
         },
+    ),
+    Own::new(
+        Counter,
+        "tidegate_limiter_rejected",
+        &["limiter"],
+        "Calls that the limiter refused, reservations among them.",
+        |from, to| from.each_limiter(|name, limiter| to.put(&[name], limiter.rejected)),
     ),
     Own::new(
         Gauge,

@@ -60,6 +60,7 @@ fn use_what_stands_alone(runtime: &Runtime) {
     let jobs = runtime.limiter("jobs", Some(&bucket)).unwrap();
     jobs.take(5, 0).unwrap();
     jobs.reserve(2, 0, u64::MAX).unwrap();
+    jobs.take(1, 0).unwrap_err();
     let paced =
         limiter::Options { algorithm: Algorithm::FixedWindow, limit: 60.0, per_ns: MINUTE, ..Default::default() };
     runtime.limiter("odd \"limit\"", Some(&paced)).unwrap().take(20, 0).unwrap();

@@ -109,11 +109,20 @@ func (b *Bucket) Allow(now, cost uint64) bool {
 		taken := n.timeOf(cost)
 		used := n.usedOf(seen, now) + taken
 		if taken > n.tolerance || used > n.tolerance && cost > 0 {
+			b.reject()
 			return false
 		}
 		if cost == 0 || word.CompareAndSwap(seen, n.word(now, used)) {
 			return true
 		}
+	}
+}
+
+// reject counts a refusal, where somebody reads it. One of foreign numbers is
+// counted by who decides on it.
+func (b *Bucket) reject() {
+	if b.shared != nil {
+		b.shared.Rejected.Add(1)
 	}
 }
 
@@ -130,6 +139,7 @@ func (b *Bucket) Reserve(now, cost, longest uint64, to *Reserved) (wait uint64, 
 		}
 		next, wait, ok := n.step(seen, now, cost, longest, to)
 		if !ok {
+			b.reject()
 			return 0, false
 		}
 		if next == seen || word.CompareAndSwap(seen, next) {

@@ -44,6 +44,7 @@ type Place struct {
 	Word       *atomic.Uint64
 	Generation *atomic.Uint32
 	Life       uint32
+	Rejected   *atomic.Uint64
 	Sides      [2]*[SideWords]atomic.Uint64
 }
 
