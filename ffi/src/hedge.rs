@@ -7,7 +7,7 @@ use crate::retry::stopped;
 use crate::status::{TG_INVALID, TG_NOT_HELD, TG_OK, of_kind, tg_status};
 use tidegate_core::ErrorKind;
 use tidegate_core::guard::Outcome;
-use tidegate_core::guard::retrying::{Hedged, Hedging};
+use tidegate_core::guard::hedging::{Hedged, Hedging};
 
 /// The hedges of one logical call: the caller's own plain data. Zero-filled, it is one that was never begun.
 #[repr(C)]

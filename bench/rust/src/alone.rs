@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use crossbeam_utils::CachePadded;
 use tidegate_core::breaker::counts::{Ending, Rule};
-use tidegate_core::guard::retrying::Hedged;
+use tidegate_core::guard::hedging::Hedged;
 use tidegate_core::limiter::{Algorithm, Limiter, Options};
 use tidegate_core::retry::budget::ratio::Ratio;
 use tidegate_core::retry::budget::{Budget, Price, Reserve};

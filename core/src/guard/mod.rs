@@ -3,6 +3,7 @@
 //! One `enter` for one attempt. Its stages run in the order of [`Stage`]; the first refusal wins, and a stage that
 //! refuses makes the pipeline give back all that earlier ones took.
 
+mod attempts;
 mod breaker_stage;
 pub mod cell;
 mod concurrency_stage;
@@ -13,6 +14,7 @@ pub mod extra;
 mod fault_stage;
 pub(crate) mod follow;
 pub mod handle;
+pub mod hedging;
 pub mod keyed_limit;
 mod keyed_stage;
 pub(crate) mod known;
@@ -30,6 +32,7 @@ mod turned_away;
 mod usual;
 pub mod watch;
 
+pub(crate) use attempts::bring_budget_over;
 pub(crate) use fault_stage::begin_faults;
 pub(crate) use load_stage::fit_limit;
 pub(crate) use rate_stage::Limit;

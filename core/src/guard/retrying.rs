@@ -1,25 +1,16 @@
-//! Retries and hedges of a guard: around its pipeline, paid from the guard's budget, which all processes share.
+//! Retries of a guard: around its pipeline, paid from the guard's budget.
 
-use super::extra::{Further, HEDGES, RETRIED, RETRIES, State};
+use super::attempts::{behind, budget_of, deadline_of, seal, traits_of};
+use super::extra::{Further, RETRIED, RETRIES};
 use super::handle::Guard;
-use super::known::Facts;
-use super::numbers::ExtraBlock;
 use super::{Call, Outcome};
-use crate::clock::ticks;
-use crate::deadline;
 use crate::error::ErrorKind;
 use crate::hash::mix;
-use crate::retry::budget::{Budget, Exhausted};
-use crate::retry::hedge::Hedge;
-use crate::retry::plan::{Attempt, Decision, End, Plan, Reason, Retry, Traits};
-use crate::retry::quantile;
-use crate::runtime::Local;
+use crate::retry::budget::Exhausted;
+use crate::retry::plan::{Attempt, Decision, End, Plan, Reason, Retry};
 use crate::slot::lane::Count;
 use std::ptr::from_ref;
-use std::sync::atomic::{AtomicU64, Ordering::*};
-
-/// How often an answer is asked for again when rules change under it.
-const TRIES: usize = 16;
+use std::sync::atomic::Ordering::*;
 
 /// The retries of one logical call: plain data of its caller's, sealed so that garbage is told from it.
 #[repr(C)]
@@ -33,139 +24,12 @@ pub struct Retrying {
     retry: Retry,
 }
 
-/// The hedges of one logical call, likewise.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Hedging {
-    seal: u64,
-    guard: *const Guard,
-    deadline_ns: u64,
-    last_sent: u64,
-    hedges: u32,
-    taken: u32,
-    traits: Traits,
-}
-
-// SAFETY: the pointers are to handles that are never unmapped and may be used by any thread.
+// SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
 unsafe impl Send for Retrying {}
-// SAFETY: as above.
-unsafe impl Send for Hedging {}
 
 const RETRY_SEAL: u64 = u64::from_le_bytes(*b"tg_retry");
-const HEDGE_SEAL: u64 = u64::from_le_bytes(*b"tg_hedge");
-
-#[inline(always)]
-fn seal(kind: u64, guard: *const Guard) -> u64 {
-    kind ^ (guard as u64).rotate_left(8)
-}
-
-impl Retrying {
-    /// Whether the first two words of a caller's memory are those of one that was begun; if so, all of it is one.
-    pub fn is_begun(words: [u64; 2]) -> bool {
-        words[1] != 0 && words[0] == seal(RETRY_SEAL, words[1] as *const Guard)
-    }
-}
-
-impl Hedging {
-    /// As [`Retrying::is_begun`].
-    pub fn is_begun(words: [u64; 2]) -> bool {
-        words[1] != 0 && words[0] == seal(HEDGE_SEAL, words[1] as *const Guard)
-    }
-}
-
-/// The guard behind a seal that is whole.
-#[inline(always)]
-fn behind(kind: u64, found: u64, guard: *const Guard) -> Result<&'static Guard, ErrorKind> {
-    if guard.is_null() || found != seal(kind, guard) {
-        return Err(ErrorKind::NotHeld);
-    }
-    // SAFETY: the seal is whole, so the handle is one of ours, and handles are never unmapped.
-    Ok(unsafe { &*guard })
-}
-
-/// The time, for whoever needs to know: a reading of the clock costs as much as all else here.
-#[derive(Clone, Copy)]
-struct Moment {
-    local: Option<&'static Local>,
-    guard: &'static Guard,
-}
-
-impl Moment {
-    #[inline(always)]
-    fn now(self) -> u64 {
-        self.local.map_or_else(|| self.guard.now(), |local| local.time_of(ticks()))
-    }
-}
 
 impl Guard {
-    /// Calls `then` with the guard's further disciplines, if it has any.
-    #[inline(always)]
-    fn with_further<T>(&'static self, then: impl FnOnce(Option<&Further<'_>>, Moment) -> T) -> Result<T, ErrorKind> {
-        if let Some((local, known)) = self.known() {
-            return Ok(then(known.facts().further().as_ref(), Moment { local: Some(local), guard: self }));
-        }
-        if !self.is_alive() {
-            return Err(ErrorKind::Closed);
-        }
-        let moment = Moment { local: None, guard: self };
-        Ok(self.look_up(|facts, _| then(facts.further().as_ref(), moment)))
-    }
-
-    /// Asks the budget until its word is of the rules in force.
-    #[inline(always)]
-    fn settled<T>(
-        &'static self,
-        mut ask: impl FnMut(Option<&Further<'_>>, Moment) -> Result<T, Exhausted>,
-    ) -> Result<Option<T>, ErrorKind> {
-        for _ in 0..TRIES {
-            let answer = self.with_further(|further, moment| {
-                let answer = ask(further, moment);
-                if let (Err(Exhausted::Stale), Some(further)) = (&answer, further) {
-                    bring_budget_over(further.numbers, further.state, moment.now());
-                }
-                answer
-            })?;
-            match answer {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(Exhausted::Empty) => return Ok(None),
-                Err(Exhausted::Stale) => {}
-            }
-        }
-        Err(ErrorKind::Busy)
-    }
-
-    /// What the calling thread knows of it, and the time, where neither has to be found out first.
-    #[inline(always)]
-    fn at_once(&'static self) -> Option<(&'static Facts, u64)> {
-        let (local, known) = self.known()?;
-        Some((known.facts(), local.time_at_once(ticks())?))
-    }
-
-    /// A logical call begins: the budget hears of its first attempt. Tells when that was, and what `then` makes of it.
-    #[inline(always)]
-    fn begin_attempts<T>(&'static self, then: impl Fn(Option<&Further<'_>>, u64) -> T) -> Result<(u64, T), ErrorKind> {
-        if let Some((facts, now)) = self.at_once() {
-            let further = facts.further();
-            let (budget, word) = budget_of(further.as_ref());
-            if budget.begin(word, now).is_ok() {
-                return Ok((now, then(further.as_ref(), now)));
-            }
-        }
-        self.begin_attempts_with_care(then)
-    }
-
-    #[inline(never)]
-    fn begin_attempts_with_care<T>(
-        &'static self,
-        then: impl Fn(Option<&Further<'_>>, u64) -> T,
-    ) -> Result<(u64, T), ErrorKind> {
-        let begun = self.settled(|further, moment| {
-            let ((budget, word), now) = (budget_of(further), moment.now());
-            budget.begin(word, now).map(|()| (now, then(further, now)))
-        })?;
-        begun.ok_or(ErrorKind::Internal)
-    }
-
     /// Begins a logical call that may be made more than once: its first attempt earns the budget its share. `key` and
     /// `attributes` are not looked at. **Hot.**
     ///
@@ -176,17 +40,6 @@ impl Guard {
         let (now, seed_of_waits) = self.begin_attempts(|further, now| self.seed(further, now))?;
         let (retry, deadline_ns) = (Retry::new(traits_of(call), seed_of_waits, now), deadline_of(call, now));
         Ok(Retrying { seal: seal(RETRY_SEAL, self), guard: self, deadline_ns, last: 0, retry })
-    }
-
-    /// Begins a logical call that may be hedged: it earns the budget its share. The first attempt counts as sent now. **Hot.**
-    ///
-    /// # Errors
-    /// As [`Guard::begin_retry`].
-    #[inline(always)]
-    pub fn begin_hedge(&'static self, call: &Call<'_>) -> Result<Hedging, ErrorKind> {
-        let (last_sent, ()) = self.begin_attempts(|_, _| ())?;
-        let (deadline_ns, traits) = (deadline_of(call, last_sent), traits_of(call));
-        Ok(Hedging { seal: seal(HEDGE_SEAL, self), guard: self, deadline_ns, last_sent, hedges: 0, taken: 0, traits })
     }
 
     /// Decides the waits of a call that begins at `now`. On a virtual clock the same calls wait the same in every run and language;
@@ -203,6 +56,11 @@ impl Guard {
 }
 
 impl Retrying {
+    /// Whether the first two words of a caller's memory are those of one that was begun; if so, all of it is one.
+    pub fn is_begun(words: [u64; 2]) -> bool {
+        words[1] != 0 && words[0] == seal(RETRY_SEAL, words[1] as *const Guard)
+    }
+
     /// Says what to do after an attempt. `retry_after_ns` is when the callee, or the stage that refused, said to come back, 0: it did
     /// not say, `u64::MAX`: never. **Hot.**
     ///
@@ -317,119 +175,12 @@ impl Retrying {
     }
 }
 
-/// What to do about a further attempt while others are out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hedged {
-    /// Send one now: it is paid for.
-    Send,
-    /// Ask again after so many ns.
-    Wait(u64),
-    /// There is none: [`Reason::Attempts`], [`Reason::Deadline`], [`Reason::Budget`] or [`Reason::NotIdempotent`].
-    Stop(Reason),
-}
-
-impl Hedging {
-    /// Says whether another attempt is due. **Hot.**
-    ///
-    /// # Errors
-    /// It was never begun, or the guard is gone.
-    #[inline]
-    pub fn ask(&mut self) -> Result<Hedged, ErrorKind> {
-        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
-        if !self.traits.idempotent {
-            return Ok(Hedged::Stop(Reason::NotIdempotent));
-        }
-        if let Some((facts, now)) = guard.at_once()
-            && let Err(nothing_to_pay) = self.due(guard, facts.further().as_ref(), now)
-        {
-            return Ok(nothing_to_pay);
-        }
-        self.ask_with_care(guard)
-    }
-
-    #[inline(never)]
-    fn ask_with_care(&mut self, guard: &'static Guard) -> Result<Hedged, ErrorKind> {
-        let asked = guard.settled(|further, moment| {
-            let now = moment.now();
-            match self.due(guard, further, now) {
-                Ok(Some(hedge)) => {
-                    let (budget, word) = budget_of(further);
-                    let taken = hedge.pay((&budget, word), self.traits.criticality, now)?;
-                    further.and_then(|further| further.second).into_iter().for_each(|second| second.add(HEDGES, 1));
-                    Ok((Hedged::Send, taken, now))
-                }
-                Ok(None) => Ok((Hedged::Stop(Reason::Attempts), 0, now)),
-                Err(other) => Ok((other, 0, now)),
-            }
-        })?;
-        let Some((hedged, taken, now)) = asked else { return Ok(Hedged::Stop(Reason::Budget)) };
-        if hedged == Hedged::Send {
-            (self.hedges, self.last_sent) = (self.hedges + 1, now);
-            self.taken = self.taken.saturating_add(taken);
-        }
-        Ok(hedged)
-    }
-
-    /// The hedge that is due now; None: the guard has no hedges; Err: what else there is to do.
-    #[inline(always)]
-    fn due(&self, guard: &Guard, further: Option<&Further<'_>>, now: u64) -> Result<Option<Hedge>, Hedged> {
-        let Some((hedge, millionths, further)) = further.and_then(|f| f.hedge().map(|(h, q)| (h, q, f))) else {
-            return Ok(None);
-        };
-        let read = || quantile::read(&further.state.hedge[0], now, || guard.usual_ns(millionths, now));
-        let live = if millionths == 0 { None } else { read() };
-        match hedge.next(self.hedges, self.last_sent, live, now, self.deadline_ns) {
-            Some(0) => Ok(Some(hedge)),
-            Some(wait_ns) => Err(Hedged::Wait(wait_ns)),
-            None if hedge.allows(self.hedges) => Err(Hedged::Stop(Reason::Deadline)),
-            None => Err(Hedged::Stop(Reason::Attempts)),
-        }
-    }
-
-    /// The call has ended, with the outcome of the answer that counts. **Hot.**
-    ///
-    /// # Errors
-    /// As [`Hedging::ask`].
-    #[inline]
-    pub fn end(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
-        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
-        let taken = std::mem::take(&mut self.taken);
-        self.seal = 0;
-        let knows = guard.known().and_then(|(_, known)| known.facts().further());
-        if knows.is_some_and(|further| outcome != Outcome::Success || !further.hears_of_success()) {
-            return Ok(());
-        }
-        end_with_care(guard, taken, outcome)
-    }
-}
-
-#[inline(never)]
-fn end_with_care(guard: &'static Guard, taken: u32, outcome: Outcome) -> Result<(), ErrorKind> {
-    guard.settled(|further, _| {
-        let (budget, word) = budget_of(further);
-        if outcome == Outcome::Success { budget.succeed(word, taken) } else { Ok(()) }
-    })?;
-    Ok(())
-}
-
 impl Further<'_> {
-    /// Whether success says anything to the budget.
-    #[inline(always)]
-    fn hears_of_success(&self) -> bool {
-        Budget::of(self.numbers.budget()).hears_of_success()
-    }
-
     #[inline(always)]
     fn plan(&self) -> Option<Plan> {
         let words = self.numbers.retry();
         // No plan is without attempts.
         (words[3] != 0).then(|| Plan::of(words))
-    }
-
-    #[inline(always)]
-    fn hedge(&self) -> Option<(Hedge, u64)> {
-        let words = self.numbers.hedge();
-        (words[0] != 0).then(|| (Hedge::of(words), words[7]))
     }
 
     #[inline(always)]
@@ -444,47 +195,6 @@ impl Further<'_> {
             Decision::Stale => {}
         }
     }
-}
-
-/// Makes the budget's word one of these numbers: what it holds stays where both are of one kind; without a budget nothing
-/// does.
-pub(crate) fn bring_budget_over(numbers: &ExtraBlock, state: &State, now: u64) {
-    let (budget, before) = (Budget::of(numbers.budget()), Budget::of(numbers.budget_before()));
-    let word = &state.budget[0];
-    let seen = word.load(Acquire);
-    let next = match budget {
-        Budget::Unlimited => 0,
-        _ if budget.owns(seen) => return,
-        _ if before.owns(seen) => {
-            Some(budget.rescale(&before, seen, now)).filter(|&next| budget.owns(next)).unwrap_or(0)
-        }
-        _ => 0,
-    };
-    // Failing means that another was faster; whoever meets the word again tries again.
-    let _ = word.compare_exchange(seen, next, AcqRel, Acquire);
-}
-
-/// Stands in where a guard has no budget: nothing is changed in it.
-static NO_WORD: AtomicU64 = AtomicU64::new(0);
-
-/// The budget and its word.
-#[inline(always)]
-fn budget_of<'a>(further: Option<&Further<'a>>) -> (Budget, &'a AtomicU64) {
-    match further {
-        Some(further) => (Budget::of(further.numbers.budget()), &further.state.budget[0]),
-        None => (Budget::Unlimited, &NO_WORD),
-    }
-}
-
-#[inline(always)]
-fn traits_of(call: &Call<'_>) -> Traits {
-    Traits { criticality: call.criticality, idempotent: !call.once }
-}
-
-#[inline(always)]
-fn deadline_of(call: &Call<'_>, now: u64) -> u64 {
-    let own = if call.timeout_ns == 0 { deadline::NONE } else { deadline::after(now, call.timeout_ns) };
-    deadline::earliest([own, call.deadline_ns])
 }
 
 #[inline(always)]

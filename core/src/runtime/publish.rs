@@ -6,11 +6,11 @@
 use super::resolve::full;
 use super::shared::{Locked, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::bring_budget_over;
 use crate::guard::cell::GuardCell;
 use crate::guard::extra::State;
 use crate::guard::handle::Guard;
 use crate::guard::numbers::{Block, Compiled, ExtraBlock, compile, compile_keyed};
-use crate::guard::retrying::bring_budget_over;
 use crate::guard::{Limit, begin_faults, fit_limit};
 use crate::rate::keyed::Seed;
 use crate::rules::{self, GuardRules, Mode, Problem, Report, RuleSet};
