@@ -237,8 +237,11 @@ impl Guard {
         let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
-                // It left while it waited for its turn. Where a rate follows another guard it had cost more: that part stays used.
-                let (waits, costs) = ([permit.wait_ns; MAX_RATES], [permit.followed.cost; MAX_RATES]);
+                // It left while it waited for its turn. Where a rate follows another guard it had cost more: that part stays used;
+                // so do the places in queues of which it has waited for another limit.
+                let wait = |rate| if permit.marks.waits_for() == Some(rate) { permit.wait_ns } else { 0 };
+                let (waits, costs): ([u64; MAX_RATES], _) =
+                    (std::array::from_fn(wait), [permit.followed.cost; MAX_RATES]);
                 self.give_rates_back(facts.numbers(), &waits, &costs, permit.start_ns);
             }
             started = started.saturating_add(permit.wait_ns);

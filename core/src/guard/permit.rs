@@ -61,13 +61,14 @@ unsafe impl Send for Permit {}
 
 /// What is short, in one word: where threads remember the guard (16 bits) | stage that refused (8) | criticality (8) |
 /// [`JUDGED`], [`PROBE`], [`FOLLOWED`], [`MORE`], [`DELAYED`],
-/// [`THROTTLED`].
+/// [`THROTTLED`] | for which rate limit it waits, + 1 (from bit 40).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
 
 const STAGE_AT: u32 = 16;
 const CRITICALITY_AT: u32 = 24;
+const WAITS_FOR_AT: u32 = 40;
 /// The breaker judges this call.
 pub(super) const JUDGED: u64 = 1 << 32;
 /// The call is a half-open probe.
@@ -106,6 +107,16 @@ impl Marks {
     /// Of a call that a stage refused.
     pub(super) fn refused(stage: u8) -> Marks {
         Marks(u64::from(stage) << STAGE_AT)
+    }
+
+    /// The same of a call whose whole wait is for this rate limit.
+    pub(super) const fn waiting_for(self, rate: usize) -> Marks {
+        Marks(self.0 & !(7 << WAITS_FOR_AT) | (rate as u64 + 1) << WAITS_FOR_AT)
+    }
+
+    /// The rate limit for which it waits, if it is one.
+    pub(super) fn waits_for(self) -> Option<usize> {
+        (self.0 as usize >> WAITS_FOR_AT & 7).checked_sub(1)
     }
 
     #[inline(always)]

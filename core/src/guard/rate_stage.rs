@@ -117,7 +117,12 @@ impl Taken<'_> {
             tokens.costs[index] = cost;
             match limit.take(self.now, cost) {
                 Ok(_) if limit.mode == Mode::Shadow => {}
-                Ok(wait) => (tokens.waits[index], self.go.wait_ns) = (wait, self.go.wait_ns.max(wait)),
+                Ok(wait) => {
+                    tokens.waits[index] = wait;
+                    if wait > self.go.wait_ns {
+                        (self.go.wait_ns, self.marks) = (wait, self.marks.waiting_for(index));
+                    }
+                }
                 Err(Refusal::Empty(_) | Refusal::Never) if limit.mode == Mode::Shadow => {
                     shadowed(self.run, Stage::Rate)
                 }

@@ -176,7 +176,7 @@ impl Rate {
         let acts = taken.saturating_add(wait);
         match self {
             Rate::TokenBucket(rate) => rate.give_back(word, now, cost),
-            Rate::Reserving(rate) => rate.give_back(word, now, cost),
+            Rate::Reserving(rate) => rate.give_back(word, now, cost, acts),
             Rate::Pacing(rate) => rate.give_back(word, acts, cost),
             Rate::FixedWindow(rate) => rate.give_back(word, taken, cost),
             Rate::SlidingCounter(rate) => rate.give_back(word, taken, cost),

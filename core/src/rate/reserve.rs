@@ -137,21 +137,28 @@ impl Reserving {
         update(word, |seen| {
             let used = self.used(seen, now)?;
             let act = difference(reservation.exact, full_at(now, self.bucket.generation));
-            let free = used as i64 - self.bucket.tolerance as i64;
-            let later = free.saturating_sub(act).max(0) as u64;
-            let back = self.bucket.time_of(reservation.cost).saturating_sub(later);
-            Ok((if back == 0 { seen } else { self.bucket.word(now, used.saturating_sub(back)) }, ()))
+            Ok((self.without(seen, now, used, reservation.cost, act), ()))
         })
     }
 
-    /// Gives `cost` tokens back that were taken without a wait and not used.
-    pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
+    /// Gives `cost` tokens back that were taken and not used, by a call that was to act at `acts` (its `now` and its wait, in ns): as
+    /// [`Reserving::cancel`], but a moment that has passed counts as `now`. The wait was rounded up, so that up to a
+    /// nanosecond's tokens of what was reserved after it come back too.
+    pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64, acts: u64) {
+        let act = acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION;
         let _: Result<(), Refusal> = update(word, |seen| {
             let used = self.used(seen, now)?;
-            let full = untouched(seen, self.bucket.generation)? || cost == 0;
-            let next = self.bucket.word(now, used.saturating_sub(self.bucket.time_of(cost)));
-            Ok((if full { seen } else { next }, ()))
+            let full = untouched(seen, self.bucket.generation)?;
+            Ok((if full { seen } else { self.without(seen, now, used, cost, act as i64) }, ()))
         });
+    }
+
+    /// The word without the tokens that a call took which was to act in `act` eighths of a nanosecond, less those that were reserved after it.
+    fn without(&self, seen: u64, now: u64, used: u64, cost: u64, act: i64) -> u64 {
+        let free = used as i64 - self.bucket.tolerance as i64;
+        let later = free.saturating_sub(act).max(0) as u64;
+        let back = self.bucket.time_of(cost).saturating_sub(later);
+        if back == 0 { seen } else { self.bucket.word(now, used.saturating_sub(back)) }
     }
 
     /// How long `cost` tokens would have to be waited for, in ns.
@@ -368,6 +375,21 @@ mod tests {
         assert_eq!(rule.wait_time(word.load(Relaxed), 2 * TOKEN, 2), Ok(2 * TOKEN));
         assert_eq!(rule.cancel(&word, 2 * TOKEN + 1, &first), Ok(()), "too late");
         assert_eq!(rule.tokens(word.load(Relaxed), 2 * TOKEN), Ok(0.0));
+    }
+
+    #[test]
+    fn who_leaves_takes_nothing_from_those_behind() {
+        let after = |leaves: u64, at: u64| {
+            let (rule, word) = (reserving(2, u64::MAX), AtomicU64::new(0));
+            let waits = [(); 4].map(|()| rule.take_or_wait(&word, 0, 1, u64::MAX).unwrap());
+            assert_eq!(waits, [0, 0, TOKEN, 2 * TOKEN]);
+            rule.give_back(&word, at, 1, leaves);
+            at + rule.wait_time(word.load(Relaxed), at, 1).unwrap()
+        };
+        assert_eq!(after(2 * TOKEN, TOKEN / 2), 2 * TOKEN, "the last leaves its moment to the next");
+        assert_eq!(after(TOKEN, TOKEN / 2), 3 * TOKEN, "the moment after this one's has been told");
+        assert_eq!(after(0, 0), 3 * TOKEN, "two moments have been told");
+        assert_eq!(after(u64::MAX, 0), 2 * TOKEN, "no more than it took");
     }
 
     #[test]
