@@ -52,6 +52,34 @@ fn stages_refuse_in_order_and_give_back() {
     assert_eq!(guard.enter(&cost_three, &mut permit), Ok(()));
 }
 
+/// Whoever is refused has taken nothing, whichever of them gives back first.
+#[test]
+fn a_storm_of_refused_calls_leaves_no_debt() {
+    let waits = r#"{"limit":10,"burst":1,"max_wait":"1m"},{"algorithm":"pacing","limit":10,"max_wait":"1m"}"#;
+    let late = Call { timeout_ns: 50 * MS, ..Call::default() };
+    let strict = r#"{"limit":10,"burst":2,"max_wait":"1m"},{"limit":1,"per":"1h","key":"user"}"#;
+    for (rates, call) in [(waits, late), (strict, Call { key: b"hot", ..Call::default() })] {
+        let runtime = open();
+        rules(&runtime, &format!(r#"{{"version":1,"guards":{{"g":{{"rate":[{rates}]}}}}}}"#));
+        let guard = runtime.guard("g").unwrap();
+        let mut first = Permit::default();
+        assert_eq!(guard.enter(&call, &mut first), Ok(()));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut permit = Permit::default();
+                    for _ in 0..20_000 {
+                        assert_eq!(guard.enter(&call, &mut permit), Err(NotEntered::Refused(Stage::Rate)));
+                    }
+                });
+            }
+        });
+        let mut next = Permit::default();
+        assert_eq!(guard.enter(&Call { key: b"other", ..Call::default() }, &mut next), Ok(()), "{rates}");
+        assert_eq!(next.wait_ns(), if rates == waits { 100 * MS } else { 0 }, "{rates}");
+    }
+}
+
 #[test]
 fn the_breaker_opens_probes_and_closes() {
     let runtime = open();

@@ -328,7 +328,7 @@ pub unsafe extern "C" fn tg_limiter_locate(limiter: *const tg_limiter, out_place
             to.life = life;
             to.generation = cell.cell.generation.as_ptr();
             to.word = cell.word.as_ptr();
-            to.rejected = cell.rejected.as_ptr();
+            to.rejected = cell.rejected().as_ptr();
             to.numbers = cell.sides.each_ref().map(|side| std::ptr::from_ref(side).cast());
             Ok(())
         })

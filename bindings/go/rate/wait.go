@@ -20,6 +20,7 @@ func (lim *Limiter) WaitN(ctx context.Context, n int) error {
 
 func (lim *Limiter) wait(ctx context.Context, n int, t time.Time, sleep func(context.Context, time.Duration) error) error {
 	if numbers := lim.b.Numbers(); n > numbers.Burst && Limit(numbers.Limit) != Inf {
+		lim.b.Reject()
 		return fmt.Errorf("rate: Wait(n=%d) exceeds limiter's burst %d", n, numbers.Burst)
 	}
 	if err := ctx.Err(); err != nil {

@@ -144,7 +144,8 @@ impl Guard {
         let breaker = self.cell().hot.breaker.load(Acquire);
         if with.taken == Part::Place && state::is_closed(breaker) {
             let place = Some(with.epoch.into());
-            return Taken { breaker, place, ..Taken::nothing(self, facts, run, with.now, 1) }.take_tokens(call, permit);
+            return Taken { breaker, place, ..Taken::nothing(self, facts, run, with.now, 1) }
+                .take_tokens(1, call, permit);
         }
         self.take_back(with);
         self.enter_again(call, permit)
@@ -322,7 +323,7 @@ impl Taken<'_> {
             false if self.has_one_limit() && self.takes_key_at_once(0, call) => {
                 self.end(&Tokens::ONE_OF_KEY, call, permit)
             }
-            false => self.take_tokens(call, permit),
+            false => self.take_tokens(self.has_one_limit().into(), call, permit),
         }
     }
 }

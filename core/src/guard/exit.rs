@@ -1,6 +1,6 @@
 //! Giving a permit back.
 
-use super::cell::{CALLS, LATENCY, MAX_RATES, MISUSED, RUN};
+use super::cell::{CALLS, LATENCY, MISUSED, RUN};
 use super::concurrency_stage::{give_place_back, give_place_back_alone};
 use super::extra::Stages;
 use super::handle::Guard;
@@ -237,12 +237,8 @@ impl Guard {
         let mut started = permit.start_ns;
         if permit.marks.has(FOLLOWED) {
             if outcome == Outcome::Cancelled && now < started.saturating_add(permit.wait_ns) {
-                // It left while it waited for its turn. Where a rate follows another guard it had cost more: that part stays used;
-                // so do the places in queues of which it has waited for another limit.
-                let wait = |rate| if permit.marks.waits_for() == Some(rate) { permit.wait_ns } else { 0 };
-                let (waits, costs): ([u64; MAX_RATES], _) =
-                    (std::array::from_fn(wait), [permit.followed.cost; MAX_RATES]);
-                self.give_rates_back(facts.numbers(), &waits, &costs, permit.start_ns);
+                // It left while it waited for its turn.
+                self.leave_rates(facts.numbers(), permit);
             }
             started = started.saturating_add(permit.wait_ns);
             self.tell_observer(permit, outcome, now.saturating_sub(started));

@@ -41,7 +41,8 @@ pub struct Permit {
     pub(super) running: u32,
     /// Of a call that a fault delayed ([`DELAYED`]): its place there.
     pub(super) fault: u32,
-    pub(super) spare: [u32; 2],
+    /// How long the rate limit of [`Marks::waits_for`] lets it wait; while enter begins again, how often it has.
+    pub(super) rate_wait_ns: u64,
 }
 
 /// What a policy's observer is told at the end. It means something where the marks say [`FOLLOWED`].
@@ -109,12 +110,12 @@ impl Marks {
         Marks(u64::from(stage) << STAGE_AT)
     }
 
-    /// The same of a call whose whole wait is for this rate limit.
+    /// The same of a call that waits for this rate limit the longest.
     pub(super) const fn waiting_for(self, rate: usize) -> Marks {
         Marks(self.0 & !(7 << WAITS_FOR_AT) | (rate as u64 + 1) << WAITS_FOR_AT)
     }
 
-    /// The rate limit for which it waits, if it is one.
+    /// The rate limit for which it waits the longest, if for any.
     pub(super) fn waits_for(self) -> Option<usize> {
         (self.0 as usize >> WAITS_FOR_AT & 7).checked_sub(1)
     }
@@ -184,12 +185,12 @@ impl Permit {
 
     /// How often this enter has begun again, on a permit that is not sealed yet.
     pub(super) fn again_count(&self) -> u64 {
-        if self.seal == AGAIN { u64::from(self.spare[0]) } else { 0 }
+        if self.seal == AGAIN { self.rate_wait_ns } else { 0 }
     }
 
     /// Notes that it begins again.
     pub(super) fn count_again(&mut self, tries: u64) {
-        (self.seal, self.spare[0]) = (AGAIN, tries as u32);
+        (self.seal, self.rate_wait_ns) = (AGAIN, tries);
     }
 
     /// Seals the permit in a state.

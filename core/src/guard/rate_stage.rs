@@ -11,7 +11,7 @@ use super::permit::{FOLLOWED, Permit};
 use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
-use crate::rate::{Rate, Refusal};
+use crate::rate::{NotWithin, Rate, Refusal};
 use crate::rules::Mode;
 use crate::segment::{Offset, View};
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -42,8 +42,10 @@ impl<'a> Limit<'a> {
         Some(Limit { rate, words, mode: words.mode(), word, buckets })
     }
 
-    fn take(&self, now: u64, cost: u64) -> Result<u64, Refusal> {
-        self.rate.take(self.word, self.buckets, now, cost)
+    /// Takes what a call costs that has so many ns left; where nothing is refused it is not asked how long it would wait.
+    fn take(&self, now: u64, cost: u64, left: u64) -> Result<u64, NotWithin> {
+        let left = if self.mode == Mode::Shadow { u64::MAX } else { left };
+        self.rate.take_within(self.word, self.buckets, now, cost, left)
     }
 
     /// The used share in thousandths.
@@ -81,24 +83,44 @@ impl Guard {
     /// Gives back what a call took at `taken` of the first limits, with the wait that each told it and what it cost there.
     pub(super) fn give_rates_back(&self, numbers: &Block, waits: &[u64], costs: &[u64], taken: u64) {
         for (index, (&wait, &cost)) in waits.iter().zip(costs).enumerate().take(numbers.rate_count()).rev() {
-            if let Some(limit) = self.rate_limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce) {
+            if let Some(limit) = self.enforced_limit(numbers, index) {
                 limit.rate.give_back(limit.word, self.now(), cost, taken, wait);
             }
         }
     }
+
+    /// Gives back what a call took that leaves while it waits. Where a rate follows another guard it had cost more: that part stays
+    /// used. The permit knows the longest of the limits' waits: of shorter ones places in queues stay used, and as many tokens as
+    /// are owed.
+    pub(super) fn leave_rates(&self, numbers: &Block, permit: &Permit) {
+        for index in (0..numbers.rate_count()).rev() {
+            let wait = if permit.marks.waits_for() == Some(index) { permit.rate_wait_ns } else { 0 };
+            if let Some(limit) = self.enforced_limit(numbers, index) {
+                limit.rate.leave(limit.word, self.now(), permit.followed.cost, permit.start_ns, wait);
+            }
+        }
+    }
+
+    fn enforced_limit<'a>(&'a self, numbers: &'a Block, index: usize) -> Option<Limit<'a>> {
+        self.rate_limit(numbers, index).filter(|limit| limit.mode == Mode::Enforce)
+    }
 }
 
 impl Taken<'_> {
-    /// Takes what the call costs of every limit, and ends.
+    /// Takes what the call costs of every limit, and ends. The first `asked` limits have not had it at once.
     #[inline(never)]
-    pub(super) fn take_tokens(mut self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+    pub(super) fn take_tokens(mut self, asked: usize, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
+        let (left, mut longest) = (self.left(), (0, 0));
+        if self.go.wait_ns >= left {
+            return self.turn_away(too_late(self.go.wait_ns), &Tokens::NONE, call, permit);
+        }
         let mut tokens = Tokens::of(self.cost);
         for index in 0..self.facts.flags().rates() {
             tokens.limits = index;
-            if self.takes_one_at_once(index) {
+            if index >= asked && self.takes_one_at_once(index) {
                 continue;
             }
-            if self.takes_key_at_once(index, call) {
+            if index >= asked && self.takes_key_at_once(index, call) {
                 tokens.waits[index] = OF_KEY;
                 continue;
             }
@@ -115,25 +137,29 @@ impl Taken<'_> {
             };
             let cost = self.cost_at(index, || limit.rate.most());
             tokens.costs[index] = cost;
-            match limit.take(self.now, cost) {
+            match limit.take(self.now, cost, left) {
                 Ok(_) if limit.mode == Mode::Shadow => {}
-                Ok(wait) => {
-                    tokens.waits[index] = wait;
-                    if wait > self.go.wait_ns {
-                        (self.go.wait_ns, self.marks) = (wait, self.marks.waiting_for(index));
-                    }
-                }
-                Err(Refusal::Empty(_) | Refusal::Never) if limit.mode == Mode::Shadow => {
+                Ok(wait) => (tokens.waits[index], longest) = (wait, longest.max((wait, index))),
+                Err(NotWithin::Wait(wait)) => return self.turn_away(too_late(wait), &tokens, call, permit),
+                Err(NotWithin::Refused(Refusal::Empty(_) | Refusal::Never)) if limit.mode == Mode::Shadow => {
                     shadowed(self.run, Stage::Rate)
                 }
-                Err(refusal) => return self.refused_by_rate(&limit, refusal, &tokens, call, permit),
+                Err(NotWithin::Refused(refusal)) => {
+                    return self.refused_by_rate(&limit, refusal, &tokens, call, permit);
+                }
             }
         }
         tokens.limits = MAX_RATES;
-        if self.go.wait_ns == 0 {
-            return self.end(&tokens, call, permit);
+        self.go.wait_ns = self.go.wait_ns.max(longest.0);
+        match self.go.wait_ns {
+            0 => self.end(&tokens, call, permit),
+            _ => self.wait(longest, &tokens, call, permit),
         }
-        self.wait(&tokens, call, permit)
+    }
+
+    /// How many ns the call has left.
+    fn left(&self) -> u64 {
+        if self.deadline_ns == 0 { u64::MAX } else { self.deadline_ns.saturating_sub(self.now) }
     }
 
     /// What the call costs at one of the limits.
@@ -157,15 +183,18 @@ impl Taken<'_> {
         self.cost == 1 && self.is_at_ease(index)
     }
 
-    /// Ends with a wait, unless it leads past the deadline.
-    fn wait(mut self, tokens: &Tokens, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let wait = self.go.wait_ns;
-        if self.deadline_ns != 0 && self.now.saturating_add(wait) >= self.deadline_ns {
-            let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns: wait, reason: 0 };
-            return self.turn_away(ended, tokens, call, permit);
-        }
-        self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8);
-        self.end(tokens, call, permit)
+    /// Ends with a wait, of which `(wait, limit)` is the longest that a limit tells.
+    fn wait(
+        mut self,
+        (wait, limit): (u64, usize),
+        tokens: &Tokens,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        self.marks = self.marks.with(FOLLOWED).of_criticality(call.criticality as u8).waiting_for(limit);
+        self.end(tokens, call, permit)?;
+        permit.rate_wait_ns = wait;
+        Ok(())
     }
 
     /// Whether there is one limit, and nothing to wait for so far.
@@ -218,4 +247,9 @@ impl Taken<'_> {
         let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: tokens.limits as u32 };
         self.turn_away(ended, tokens, call, permit)
     }
+}
+
+/// A wait leads to the call's deadline or past it.
+fn too_late(wait_ns: u64) -> Ended {
+    Ended::Refused { stage: Stage::Rate, retry_after_ns: wait_ns, reason: 0 }
 }

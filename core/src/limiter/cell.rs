@@ -41,9 +41,7 @@ pub struct LimiterCell {
     /// The table of a sliding window's buckets; 0: none yet. It stays with the cell.
     pub buckets: AtomicU32,
     spare: AtomicU32,
-    /// How often taking or reserving was refused.
-    pub rejected: AtomicU64,
-    spares: [AtomicU64; 5],
+    spares: [AtomicU64; 6],
     /// The numbers of odd and even generations.
     pub sides: [Side; 2],
 }
@@ -73,7 +71,8 @@ pub struct Side {
     warm_up: AtomicU64,
     /// A float's bits.
     cold_factor: AtomicU64,
-    spare: [AtomicU64; 6],
+    rejected: AtomicU64,
+    spare: [AtomicU64; 5],
 }
 
 const _: () = assert!(size_of::<Side>() == 192 && size_of::<LimiterCell>() == 512);
@@ -164,10 +163,16 @@ impl LimiterCell {
         self.side(generation).read(generation)
     }
 
+    /// How often taking or reserving was refused. It stands at the first side, in a line that no decision reads: one that refuses
+    /// would take the word's line from those that pass.
+    pub fn rejected(&self) -> &AtomicU64 {
+        &self.sides[0].rejected
+    }
+
     /// Begins a life, before anybody can find it.
     pub fn begin(&self, options: &Options, numbers: &Numbers, now: u64) {
         self.word.store(0, Relaxed);
-        self.rejected.store(0, Relaxed);
+        self.rejected().store(0, Relaxed);
         self.sides[0].tag.store(0, Relaxed);
         self.side(1).write(1, options, numbers, now);
     }

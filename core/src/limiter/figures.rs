@@ -30,7 +30,7 @@ pub(crate) fn read(segment: &Segment, at: Offset, now: u64) -> Option<LimiterFig
         let set = cell.set_of(cell.word.load(Acquire))?;
         let tokens = set.numbers.tokens(&cell.word, buckets, now).ok()?;
         let per = if options.per_ns == 0 { SECOND } else { options.per_ns as f64 };
-        let rejected = cell.rejected.load(Relaxed);
+        let rejected = cell.rejected().load(Relaxed);
         Some(LimiterFigures { limit_per_second: options.limit * SECOND / per, burst: options.burst, tokens, rejected })
     })
 }

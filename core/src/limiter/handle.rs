@@ -271,7 +271,7 @@ impl Limiter {
     /// Counts what is a refusal.
     fn counted(&self, why: NotTaken) -> NotTaken {
         if matches!(why, NotTaken::Refused(_)) {
-            self.cell().rejected.fetch_add(1, Relaxed);
+            self.cell().rejected().fetch_add(1, Relaxed);
         }
         why
     }

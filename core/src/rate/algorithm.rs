@@ -8,7 +8,7 @@ use super::sliding_counter::SlidingCounter;
 use super::sliding_window::SlidingWindow;
 use super::token_bucket::Bucket;
 use super::warm_up::WarmUp;
-use crate::word::Word;
+use crate::word::{Word, update};
 
 /// The numbers of a rate limit of some algorithm. `buckets` are the words that only a sliding window has; for the others it is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,15 @@ one_word! {
     WarmUp: kind 6, 8 words, step;
     /// Of a limiter, see [`super::limiter::Limiter::kind`]; there its waits are bounded beside the numbers.
     Reserving: kind 16, 5 words, step_and_wait;
+}
+
+/// Why a call that has only so much time left takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWithin {
+    /// The limit refuses.
+    Refused(Refusal),
+    /// It would have to wait for so many ns.
+    Wait(u64),
 }
 
 impl Rate {
@@ -170,13 +179,42 @@ impl Rate {
         }
     }
 
-    /// Gives `cost` back that was taken at `taken` with `wait` and not used. What windows have counted belongs to its own window, and slots to the
+    /// The same for a call that has so many ns left: a wait that takes as long is refused, and nothing taken.
+    pub fn take_within<W: Word>(
+        &self,
+        word: &W,
+        buckets: &[W],
+        now: u64,
+        cost: u64,
+        left: u64,
+    ) -> Result<u64, NotWithin> {
+        let within = |step: Result<(u64, u64), Refusal>| match step.map_err(NotWithin::Refused)? {
+            (_, wait) if wait >= left => Err(NotWithin::Wait(wait)),
+            taken => Ok(taken),
+        };
+        match self {
+            Rate::Reserving(rate) => update(word, |seen| within(rate.step_and_wait(seen, now, cost))),
+            Rate::Pacing(rate) => update(word, |seen| within(rate.step(seen, now, cost))),
+            Rate::WarmUp(rate) => update(word, |seen| within(rate.step(seen, now, cost))),
+            _ => self.take(word, buckets, now, cost).map_err(NotWithin::Refused),
+        }
+    }
+
+    /// Gives `cost` back that was taken at `taken` with `wait` by a call that passed, and left before its moment.
+    pub fn leave<W: Word>(&self, word: &W, now: u64, cost: u64, taken: u64, wait: u64) {
+        match self {
+            Rate::Reserving(rate) => rate.leave(word, now, cost, taken.saturating_add(wait)),
+            _ => self.give_back(word, now, cost, taken, wait),
+        }
+    }
+
+    /// Gives `cost` back that was taken at `taken` with `wait` by a call that does not pass. What windows have counted belongs to its own window, and slots to the
     /// moment that was told; so they need to know both.
     pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64, taken: u64, wait: u64) {
         let acts = taken.saturating_add(wait);
         match self {
             Rate::TokenBucket(rate) => rate.give_back(word, now, cost),
-            Rate::Reserving(rate) => rate.give_back(word, now, cost, acts),
+            Rate::Reserving(rate) => rate.give_back(word, now, cost),
             Rate::Pacing(rate) => rate.give_back(word, acts, cost),
             Rate::FixedWindow(rate) => rate.give_back(word, taken, cost),
             Rate::SlidingCounter(rate) => rate.give_back(word, taken, cost),
@@ -294,6 +332,23 @@ mod tests {
             let next = new.rescale(&rate, seen, &buckets, 77);
             assert!(new.owns(next) && new.step(next, &buckets, 77, 1).is_err(), "{rate:?}");
             assert_eq!(rate.rescale(&rate, next, &buckets, 77), next);
+        }
+    }
+
+    #[test]
+    fn a_wait_that_takes_all_the_time_left_takes_nothing() {
+        let waiting = Rate::Reserving(Reserving::new(10.0, SECOND, 1, SECOND, 3).unwrap());
+        for rate in rates(3).into_iter().chain([waiting]) {
+            let (word, buckets) = words();
+            let first = rate.take_within(&word, &buckets, 77, 1, 1);
+            assert_eq!(first, Ok(0), "{rate:?}");
+            let (seen, wait) = (word.load(Relaxed), rate.step(word.load(Relaxed), &buckets, 77, 1).unwrap().1);
+            let within = |left| rate.take_within(&word, &buckets, 77, 1, left);
+            if wait > 0 {
+                assert_eq!((within(wait), word.load(Relaxed)), (Err(NotWithin::Wait(wait)), seen), "{rate:?}");
+            }
+            assert_eq!(within(wait + 1), Ok(wait), "{rate:?}");
+            assert_eq!(within(0).is_ok(), wait == 0, "{rate:?}");
         }
     }
 

@@ -21,5 +21,5 @@ pub mod token_bucket;
 pub mod warm_up;
 
 pub(crate) use algorithm::OneWord;
-pub use algorithm::Rate;
+pub use algorithm::{NotWithin, Rate};
 pub use common::Refusal;

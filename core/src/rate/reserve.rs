@@ -141,10 +141,21 @@ impl Reserving {
         })
     }
 
-    /// Gives `cost` tokens back that were taken and not used, by a call that was to act at `acts` (its `now` and its wait, in ns): as
-    /// [`Reserving::cancel`], but a moment that has passed counts as `now`. The wait was rounded up, so that up to a
+    /// Gives `cost` tokens back that were taken by a call that does not pass after all. All of them: it was no call, and would else
+    /// leave a debt that nobody owes. Who took after it meanwhile keeps the time that it was told.
+    pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
+        let _: Result<(), Refusal> = update(word, |seen| {
+            let used = self.used(seen, now)?;
+            let full = untouched(seen, self.bucket.generation)? || cost == 0;
+            let next = self.bucket.word(now, used.saturating_sub(self.bucket.time_of(cost)));
+            Ok((if full { seen } else { next }, ()))
+        });
+    }
+
+    /// Gives `cost` tokens back that were taken by a call which passed, was to act at `acts` (its `now` and its wait, in ns), and left:
+    /// as [`Reserving::cancel`], but a moment that has passed counts as `now`. The wait was rounded up, so that up to a
     /// nanosecond's tokens of what was reserved after it come back too.
-    pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64, acts: u64) {
+    pub fn leave<W: Word>(&self, word: &W, now: u64, cost: u64, acts: u64) {
         let act = acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION;
         let _: Result<(), Refusal> = update(word, |seen| {
             let used = self.used(seen, now)?;
@@ -383,7 +394,7 @@ mod tests {
             let (rule, word) = (reserving(2, u64::MAX), AtomicU64::new(0));
             let waits = [(); 4].map(|()| rule.take_or_wait(&word, 0, 1, u64::MAX).unwrap());
             assert_eq!(waits, [0, 0, TOKEN, 2 * TOKEN]);
-            rule.give_back(&word, at, 1, leaves);
+            rule.leave(&word, at, 1, leaves);
             at + rule.wait_time(word.load(Relaxed), at, 1).unwrap()
         };
         assert_eq!(after(2 * TOKEN, TOKEN / 2), 2 * TOKEN, "the last leaves its moment to the next");

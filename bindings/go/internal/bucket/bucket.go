@@ -109,7 +109,7 @@ func (b *Bucket) Allow(now, cost uint64) bool {
 		taken := n.timeOf(cost)
 		used := n.usedOf(seen, now) + taken
 		if taken > n.tolerance || used > n.tolerance && cost > 0 {
-			b.reject()
+			b.Reject()
 			return false
 		}
 		if cost == 0 || word.CompareAndSwap(seen, n.word(now, used)) {
@@ -118,10 +118,10 @@ func (b *Bucket) Allow(now, cost uint64) bool {
 	}
 }
 
-// reject counts a refusal, where somebody reads it. One of foreign numbers is
+// Reject counts a refusal, where somebody reads it. One of foreign numbers is
 // counted by who decides on it.
-func (b *Bucket) reject() {
-	if b.shared != nil {
+func (b *Bucket) Reject() {
+	if b.shared != nil && b.shared.Rejected != nil {
 		b.shared.Rejected.Add(1)
 	}
 }
@@ -139,7 +139,7 @@ func (b *Bucket) Reserve(now, cost, longest uint64, to *Reserved) (wait uint64, 
 		}
 		next, wait, ok := n.step(seen, now, cost, longest, to)
 		if !ok {
-			b.reject()
+			b.Reject()
 			return 0, false
 		}
 		if next == seen || word.CompareAndSwap(seen, next) {

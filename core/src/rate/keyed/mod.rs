@@ -136,11 +136,11 @@ impl Keyed {
         if self.overrides.find(key.hash).is_some() {
             return false;
         }
-        let left = self.numbers.take_one(&table.set(key.hash), Known::of(key.hash, PLACES), now);
-        if let Some(dice) = left.filter(|&word| sampled(word)) {
+        let replaced = self.numbers.take_one(&table.set(key.hash), Known::of(key.hash, PLACES), now);
+        if let Some(dice) = replaced.filter(|&word| sampled(word)) {
             table.hottest.count(key, 1 << SAMPLE_BITS, dice, now);
         }
-        left.is_some()
+        replaced.is_some()
     }
 
     /// The decision, and a number that differs from call to call.
@@ -231,7 +231,7 @@ impl Keyed {
     }
 }
 
-/// Whether a call counts for the hottest keys: no counter is shared for this, since the word that it left is new.
+/// Whether a call counts for the hottest keys: no counter is shared for this, since no two calls leave the same word.
 #[inline(always)]
 fn sampled(dice: u64) -> bool {
     let product = u128::from(dice) * 0x9e37_79b9_7f4a_7c15;

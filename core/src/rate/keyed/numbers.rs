@@ -107,8 +107,8 @@ impl Numbers {
         self.without_place(set, &at, cost)
     }
 
-    /// Takes one token of a key that is in a set of this moment, by these numbers; tells the word that it left. None: nothing was
-    /// done. **Hot.**
+    /// Takes one token of a key that is in a set of this moment, by these numbers; tells the word that it replaced, which
+    /// differs from call to call. None: nothing was done. **Hot.**
     #[inline(always)]
     pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
         let (at, cost) = (self.at(now), self.pace.cost(1)?);
