@@ -16,6 +16,15 @@ use crate::rules::Mode;
 use crate::segment::{Offset, View};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
+/// What a call took of one limit.
+struct Share {
+    /// As [`Tokens::waits`] has it.
+    wait: u64,
+    cost: u64,
+    /// How long it has to wait for it.
+    queued_ns: u64,
+}
+
 /// One rate limit of a guard, ready to be asked.
 pub(crate) struct Limit<'a> {
     rate: Rate,
@@ -110,43 +119,18 @@ impl Taken<'_> {
     /// Takes what the call costs of every limit, and ends. The first `asked` limits have not had it at once.
     #[inline(never)]
     pub(super) fn take_tokens(mut self, asked: usize, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let (left, mut longest) = (self.left(), (0, 0));
-        if self.go.wait_ns >= left {
+        if self.go.wait_ns >= self.left() {
             return self.turn_away(too_late(self.go.wait_ns), &Tokens::NONE, call, permit);
         }
-        let mut tokens = Tokens::of(self.cost);
+        let (mut tokens, mut longest) = (Tokens::of(self.cost), (0, 0));
         for index in 0..self.facts.flags().rates() {
             tokens.limits = index;
-            if index >= asked && self.takes_one_at_once(index) {
-                continue;
-            }
-            if index >= asked && self.takes_key_at_once(index, call) {
-                tokens.waits[index] = OF_KEY;
-                continue;
-            }
-            if self.numbers().rate(index).is_keyed() {
-                match self.take_of_key(index, call, permit.again_count()) {
-                    Ok((taken, cost)) => (tokens.waits[index], tokens.costs[index]) = (taken, cost),
-                    Err(ended) => return self.turn_away(ended, &tokens, call, permit),
+            match self.take_of_limit(index, index < asked, call, permit.again_count()) {
+                Ok(Share { wait, cost, queued_ns }) => {
+                    (tokens.waits[index], tokens.costs[index]) = (wait, cost);
+                    longest = longest.max((queued_ns, index));
                 }
-                continue;
-            }
-            let Some(limit) = self.guard.rate_limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off)
-            else {
-                continue;
-            };
-            let cost = self.cost_at(index, || limit.rate.most());
-            tokens.costs[index] = cost;
-            match limit.take(self.now, cost, left) {
-                Ok(_) if limit.mode == Mode::Shadow => {}
-                Ok(wait) => (tokens.waits[index], longest) = (wait, longest.max((wait, index))),
-                Err(NotWithin::Wait(wait)) => return self.turn_away(too_late(wait), &tokens, call, permit),
-                Err(NotWithin::Refused(Refusal::Empty(_) | Refusal::Never)) if limit.mode == Mode::Shadow => {
-                    shadowed(self.run, Stage::Rate)
-                }
-                Err(NotWithin::Refused(refusal)) => {
-                    return self.refused_by_rate(&limit, refusal, &tokens, call, permit);
-                }
+                Err(ended) => return self.turn_away(ended, &tokens, call, permit),
             }
         }
         tokens.limits = MAX_RATES;
@@ -154,6 +138,41 @@ impl Taken<'_> {
         match self.go.wait_ns {
             0 => self.end(&tokens, call, permit),
             _ => self.wait(longest, &tokens, call, permit),
+        }
+    }
+
+    /// Takes what the call costs of one limit, which may have been asked for it at once.
+    #[inline(always)]
+    fn take_of_limit(&self, index: usize, was_asked: bool, call: &Call<'_>, tries: u64) -> Result<Share, Ended> {
+        let one = |wait| Ok(Share { wait, cost: 1, queued_ns: 0 });
+        if !was_asked && self.takes_one_at_once(index) {
+            return one(0);
+        }
+        if !was_asked && self.takes_key_at_once(index, call) {
+            return one(OF_KEY);
+        }
+        if self.numbers().rate(index).is_keyed() {
+            return self.take_of_key(index, call, tries).map(|(wait, cost)| Share { wait, cost, queued_ns: 0 });
+        }
+        self.take_of_all(index)
+    }
+
+    /// The same of a limit that is one for all callers.
+    fn take_of_all(&self, index: usize) -> Result<Share, Ended> {
+        let nothing = |cost| Ok(Share { wait: 0, cost, queued_ns: 0 });
+        let Some(limit) = self.guard.rate_limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off) else {
+            return nothing(self.cost);
+        };
+        let cost = self.cost_at(index, || limit.rate.most());
+        match limit.take(self.now, cost, self.left()) {
+            Ok(_) if limit.mode == Mode::Shadow => nothing(cost),
+            Ok(wait) => Ok(Share { wait, cost, queued_ns: wait }),
+            Err(NotWithin::Wait(wait)) => Err(too_late(wait)),
+            Err(NotWithin::Refused(Refusal::Empty(_) | Refusal::Never)) if limit.mode == Mode::Shadow => {
+                shadowed(self.run, Stage::Rate);
+                nothing(cost)
+            }
+            Err(NotWithin::Refused(refusal)) => Err(self.refused_by(&limit, refusal, index)),
         }
     }
 
@@ -222,14 +241,7 @@ impl Taken<'_> {
 
     /// A rate limit said no, or is of other numbers.
     #[cold]
-    fn refused_by_rate(
-        self,
-        limit: &Limit<'_>,
-        refusal: Refusal,
-        tokens: &Tokens,
-        call: &Call<'_>,
-        permit: &mut Permit,
-    ) -> Result<(), NotEntered> {
+    fn refused_by(&self, limit: &Limit<'_>, refusal: Refusal, index: usize) -> Ended {
         let retry_after_ns = match refusal {
             Refusal::Empty(ns) => {
                 limit.rate.rebase(limit.word, self.guard.now());
@@ -241,11 +253,10 @@ impl Taken<'_> {
                 if std::ptr::eq(self.guard.numbers(), self.numbers()) {
                     limit.bring_word_over(self.now);
                 }
-                return self.turn_away(Ended::Again, tokens, call, permit);
+                return Ended::Again;
             }
         };
-        let ended = Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: tokens.limits as u32 };
-        self.turn_away(ended, tokens, call, permit)
+        Ended::Refused { stage: Stage::Rate, retry_after_ns, reason: index as u32 }
     }
 }
 
