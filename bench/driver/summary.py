@@ -5,7 +5,8 @@ from statistics import median
 
 # What each program calls its between_work, by the last part of `who`.
 GO = {"tidegate-go", "tidegate-go shared", "tidegate-gobreaker", "composed-go", "golang.org/x/time/rate", "golang.org/x/sync",
-      "sony/gobreaker v2", "alibaba/sentinel-golang", "failsafe-go", "go-concurrency-limits", "ulule/limiter", "RussellLuo/slidingwindow", "go-kratos/aegis", "uber-go/ratelimit", "cenkalti/backoff",
+      "sony/gobreaker v2", "alibaba/sentinel-golang", "failsafe-go", "go-concurrency-limits", "go-kratos/aegis", "uber-go/ratelimit",
+      "ulule/limiter", "RussellLuo/slidingwindow", "cenkalti/backoff",
       "prometheus client_golang", "go.opentelemetry.io/otel"}
 LANGUAGE = {"tidegate-c": "c", **{who: "go" for who in GO}}
 

@@ -17,20 +17,55 @@ use std::sync::atomic::{AtomicU64, Ordering::*};
 /// How often an answer is asked for again when rules change under it.
 const TRIES: usize = 16;
 
-/// What stands at the head of a caller's memory that was begun on a guard.
+/// What stands at the head of a caller's memory that was begun on a guard, as something of KIND: sealed so that garbage is told
+/// from it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<const KIND: u64> {
+    seal: u64,
+    guard: *const Guard,
+    pub(super) deadline_ns: u64,
+}
+
+// SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
+unsafe impl<const KIND: u64> Send for Head<KIND> {}
+
+impl<const KIND: u64> Head<KIND> {
+    /// Of a call that begins now.
+    #[inline(always)]
+    pub(super) fn of(guard: &'static Guard, call: &Call<'_>, now: u64) -> Self {
+        Head { seal: seal(KIND, guard), guard, deadline_ns: deadline_of(call, now) }
+    }
+
+    /// Whether the first two words of a caller's memory are those of one.
+    pub(super) fn is_at([found, guard]: [u64; 2]) -> bool {
+        is_whole(KIND, found, guard as *const Guard)
+    }
+
+    /// Its guard, where its seal is whole.
+    #[inline(always)]
+    pub(super) fn guard(&self) -> Result<&'static Guard, ErrorKind> {
+        if !is_whole(KIND, self.seal, self.guard) {
+            return Err(ErrorKind::NotHeld);
+        }
+        // SAFETY: the seal is whole, so the handle is one of ours, and handles are never unmapped.
+        Ok(unsafe { &*self.guard })
+    }
+
+    /// Makes it nothing that was begun.
+    pub(super) fn end(&mut self) {
+        self.seal = 0;
+    }
+}
+
 #[inline(always)]
-pub(super) fn seal(kind: u64, guard: *const Guard) -> u64 {
+fn seal(kind: u64, guard: *const Guard) -> u64 {
     kind ^ (guard as u64).rotate_left(8)
 }
 
-/// The guard behind a seal that is whole.
 #[inline(always)]
-pub(super) fn behind(kind: u64, found: u64, guard: *const Guard) -> Result<&'static Guard, ErrorKind> {
-    if guard.is_null() || found != seal(kind, guard) {
-        return Err(ErrorKind::NotHeld);
-    }
-    // SAFETY: the seal is whole, so the handle is one of ours, and handles are never unmapped.
-    Ok(unsafe { &*guard })
+fn is_whole(kind: u64, found: u64, guard: *const Guard) -> bool {
+    !guard.is_null() && found == seal(kind, guard)
 }
 
 /// The time, for whoever needs to know: a reading of the clock costs as much as all else here.
@@ -167,7 +202,7 @@ pub(super) fn traits_of(call: &Call<'_>) -> Traits {
 }
 
 #[inline(always)]
-pub(super) fn deadline_of(call: &Call<'_>, now: u64) -> u64 {
+fn deadline_of(call: &Call<'_>, now: u64) -> u64 {
     let own = if call.timeout_ns == 0 { deadline::NONE } else { deadline::after(now, call.timeout_ns) };
     deadline::earliest([own, call.deadline_ns])
 }

@@ -1,6 +1,6 @@
 //! Hedges of a guard: another attempt while the first is out, paid from the guard's budget.
 
-use super::attempts::{behind, budget_of, deadline_of, seal, traits_of};
+use super::attempts::{Head, budget_of, traits_of};
 use super::extra::{Further, HEDGES};
 use super::handle::Guard;
 use super::{Call, Outcome};
@@ -10,23 +10,18 @@ use crate::retry::plan::{Reason, Traits};
 use crate::retry::quantile;
 use crate::slot::lane::Count;
 
-/// The hedges of one logical call: plain data of its caller's, sealed so that garbage is told from it.
+/// The hedges of one logical call: plain data of its caller's.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Hedging {
-    seal: u64,
-    guard: *const Guard,
-    deadline_ns: u64,
+    head: Head<SEAL>,
     last_sent: u64,
     hedges: u32,
     taken: u32,
     traits: Traits,
 }
 
-// SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
-unsafe impl Send for Hedging {}
-
-const HEDGE_SEAL: u64 = u64::from_le_bytes(*b"tg_hedge");
+const SEAL: u64 = u64::from_le_bytes(*b"tg_hedge");
 
 impl Guard {
     /// Begins a logical call that may be hedged: it earns the budget its share. The first attempt counts as sent now. **Hot.**
@@ -36,8 +31,7 @@ impl Guard {
     #[inline(always)]
     pub fn begin_hedge(&'static self, call: &Call<'_>) -> Result<Hedging, ErrorKind> {
         let (last_sent, ()) = self.begin_attempts(|_, _| ())?;
-        let (deadline_ns, traits) = (deadline_of(call, last_sent), traits_of(call));
-        Ok(Hedging { seal: seal(HEDGE_SEAL, self), guard: self, deadline_ns, last_sent, hedges: 0, taken: 0, traits })
+        Ok(Hedging { head: Head::of(self, call, last_sent), last_sent, hedges: 0, taken: 0, traits: traits_of(call) })
     }
 }
 
@@ -55,7 +49,7 @@ pub enum Hedged {
 impl Hedging {
     /// Whether the first two words of a caller's memory are those of one that was begun; if so, all of it is one.
     pub fn is_begun(words: [u64; 2]) -> bool {
-        words[1] != 0 && words[0] == seal(HEDGE_SEAL, words[1] as *const Guard)
+        Head::<SEAL>::is_at(words)
     }
 
     /// Says whether another attempt is due. **Hot.**
@@ -64,7 +58,7 @@ impl Hedging {
     /// It was never begun, or the guard is gone.
     #[inline]
     pub fn ask(&mut self) -> Result<Hedged, ErrorKind> {
-        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
+        let guard = self.head.guard()?;
         if !self.traits.idempotent {
             return Ok(Hedged::Stop(Reason::NotIdempotent));
         }
@@ -107,7 +101,7 @@ impl Hedging {
         };
         let read = || quantile::read(&further.state.hedge[0], now, || guard.usual_ns(millionths, now));
         let live = if millionths == 0 { None } else { read() };
-        match hedge.next(self.hedges, self.last_sent, live, now, self.deadline_ns) {
+        match hedge.next(self.hedges, self.last_sent, live, now, self.head.deadline_ns) {
             Some(0) => Ok(Some(hedge)),
             Some(wait_ns) => Err(Hedged::Wait(wait_ns)),
             None if hedge.allows(self.hedges) => Err(Hedged::Stop(Reason::Deadline)),
@@ -121,9 +115,9 @@ impl Hedging {
     /// As [`Hedging::ask`].
     #[inline]
     pub fn end(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
-        let guard = behind(HEDGE_SEAL, self.seal, self.guard)?;
+        let guard = self.head.guard()?;
         let taken = std::mem::take(&mut self.taken);
-        self.seal = 0;
+        self.head.end();
         let knows = guard.known().and_then(|(_, known)| known.facts().further());
         if knows.is_some_and(|further| outcome != Outcome::Success || !further.hears_of_success()) {
             return Ok(());

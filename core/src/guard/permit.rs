@@ -62,7 +62,7 @@ unsafe impl Send for Permit {}
 
 /// What is short, in one word: where threads remember the guard (16 bits) | stage that refused (8) | criticality (8) |
 /// [`JUDGED`], [`PROBE`], [`FOLLOWED`], [`MORE`], [`DELAYED`],
-/// [`THROTTLED`] | for which rate limit it waits, + 1 (from bit 40).
+/// [`THROTTLED`] | for which rate limit it waits the longest (from bit 40).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
 pub(super) struct Marks(u64);
@@ -112,12 +112,12 @@ impl Marks {
 
     /// The same of a call that waits for this rate limit the longest.
     pub(super) const fn waiting_for(self, rate: usize) -> Marks {
-        Marks(self.0 & !(7 << WAITS_FOR_AT) | (rate as u64 + 1) << WAITS_FOR_AT)
+        Marks(self.0 | (rate as u64) << WAITS_FOR_AT)
     }
 
-    /// The rate limit for which it waits the longest, if for any.
-    pub(super) fn waits_for(self) -> Option<usize> {
-        (self.0 as usize >> WAITS_FOR_AT & 7).checked_sub(1)
+    /// The rate limit for which it waits the longest, where it waits.
+    pub(super) fn waits_for(self) -> usize {
+        (self.0 >> WAITS_FOR_AT) as usize
     }
 
     #[inline(always)]

@@ -16,15 +16,6 @@ use crate::rules::Mode;
 use crate::segment::{Offset, View};
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
-/// What a call took of one limit.
-struct Share {
-    /// As [`Tokens::waits`] has it.
-    wait: u64,
-    cost: u64,
-    /// How long it has to wait for it.
-    queued_ns: u64,
-}
-
 /// One rate limit of a guard, ready to be asked.
 pub(crate) struct Limit<'a> {
     rate: Rate,
@@ -103,7 +94,7 @@ impl Guard {
     /// are owed.
     pub(super) fn leave_rates(&self, numbers: &Block, permit: &Permit) {
         for index in (0..numbers.rate_count()).rev() {
-            let wait = if permit.marks.waits_for() == Some(index) { permit.rate_wait_ns } else { 0 };
+            let wait = if permit.marks.waits_for() == index { permit.rate_wait_ns } else { 0 };
             if let Some(limit) = self.enforced_limit(numbers, index) {
                 limit.rate.leave(limit.word, self.now(), permit.followed.cost, permit.start_ns, wait);
             }
@@ -126,9 +117,11 @@ impl Taken<'_> {
         for index in 0..self.facts.flags().rates() {
             tokens.limits = index;
             match self.take_of_limit(index, index < asked, call, permit.again_count()) {
-                Ok(Share { wait, cost, queued_ns }) => {
+                Ok((wait, cost)) => {
                     (tokens.waits[index], tokens.costs[index]) = (wait, cost);
-                    longest = longest.max((queued_ns, index));
+                    if !self.numbers().rate(index).is_keyed() {
+                        longest = longest.max((wait, index));
+                    }
                 }
                 Err(ended) => return self.turn_away(ended, &tokens, call, permit),
             }
@@ -141,36 +134,35 @@ impl Taken<'_> {
         }
     }
 
-    /// Takes what the call costs of one limit, which may have been asked for it at once.
+    /// Takes what the call costs of one limit, which may have been asked for it at once; and tells the wait and the cost, as
+    /// [`Tokens`] has them.
     #[inline(always)]
-    fn take_of_limit(&self, index: usize, was_asked: bool, call: &Call<'_>, tries: u64) -> Result<Share, Ended> {
-        let one = |wait| Ok(Share { wait, cost: 1, queued_ns: 0 });
+    fn take_of_limit(&self, index: usize, was_asked: bool, call: &Call<'_>, tries: u64) -> Result<(u64, u64), Ended> {
         if !was_asked && self.takes_one_at_once(index) {
-            return one(0);
+            return Ok((0, 1));
         }
         if !was_asked && self.takes_key_at_once(index, call) {
-            return one(OF_KEY);
+            return Ok((OF_KEY, 1));
         }
         if self.numbers().rate(index).is_keyed() {
-            return self.take_of_key(index, call, tries).map(|(wait, cost)| Share { wait, cost, queued_ns: 0 });
+            return self.take_of_key(index, call, tries);
         }
         self.take_of_all(index)
     }
 
     /// The same of a limit that is one for all callers.
-    fn take_of_all(&self, index: usize) -> Result<Share, Ended> {
-        let nothing = |cost| Ok(Share { wait: 0, cost, queued_ns: 0 });
+    fn take_of_all(&self, index: usize) -> Result<(u64, u64), Ended> {
         let Some(limit) = self.guard.rate_limit(self.numbers(), index).filter(|limit| limit.mode != Mode::Off) else {
-            return nothing(self.cost);
+            return Ok((0, self.cost));
         };
         let cost = self.cost_at(index, || limit.rate.most());
         match limit.take(self.now, cost, self.left()) {
-            Ok(_) if limit.mode == Mode::Shadow => nothing(cost),
-            Ok(wait) => Ok(Share { wait, cost, queued_ns: wait }),
+            Ok(_) if limit.mode == Mode::Shadow => Ok((0, cost)),
+            Ok(wait) => Ok((wait, cost)),
             Err(NotWithin::Wait(wait)) => Err(too_late(wait)),
             Err(NotWithin::Refused(Refusal::Empty(_) | Refusal::Never)) if limit.mode == Mode::Shadow => {
                 shadowed(self.run, Stage::Rate);
-                nothing(cost)
+                Ok((0, cost))
             }
             Err(NotWithin::Refused(refusal)) => Err(self.refused_by(&limit, refusal, index)),
         }

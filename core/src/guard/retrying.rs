@@ -1,6 +1,6 @@
 //! Retries of a guard: around its pipeline, paid from the guard's budget.
 
-use super::attempts::{behind, budget_of, deadline_of, seal, traits_of};
+use super::attempts::{Head, budget_of, traits_of};
 use super::extra::{Further, RETRIED, RETRIES};
 use super::handle::Guard;
 use super::{Call, Outcome};
@@ -12,22 +12,17 @@ use crate::slot::lane::Count;
 use std::ptr::from_ref;
 use std::sync::atomic::Ordering::*;
 
-/// The retries of one logical call: plain data of its caller's, sealed so that garbage is told from it.
+/// The retries of one logical call: plain data of its caller's.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Retrying {
-    seal: u64,
-    guard: *const Guard,
-    deadline_ns: u64,
+    head: Head<SEAL>,
     /// How the last attempt ended that another followed, + 1; 0: none did.
     last: u64,
     retry: Retry,
 }
 
-// SAFETY: the pointer is to a handle that is never unmapped and may be used by any thread.
-unsafe impl Send for Retrying {}
-
-const RETRY_SEAL: u64 = u64::from_le_bytes(*b"tg_retry");
+const SEAL: u64 = u64::from_le_bytes(*b"tg_retry");
 
 impl Guard {
     /// Begins a logical call that may be made more than once: its first attempt earns the budget its share. `key` and
@@ -38,8 +33,8 @@ impl Guard {
     #[inline(always)]
     pub fn begin_retry(&'static self, call: &Call<'_>) -> Result<Retrying, ErrorKind> {
         let (now, seed_of_waits) = self.begin_attempts(|further, now| self.seed(further, now))?;
-        let (retry, deadline_ns) = (Retry::new(traits_of(call), seed_of_waits, now), deadline_of(call, now));
-        Ok(Retrying { seal: seal(RETRY_SEAL, self), guard: self, deadline_ns, last: 0, retry })
+        let retry = Retry::new(traits_of(call), seed_of_waits, now);
+        Ok(Retrying { head: Head::of(self, call, now), last: 0, retry })
     }
 
     /// Decides the waits of a call that begins at `now`. On a virtual clock the same calls wait the same in every run and language;
@@ -58,7 +53,7 @@ impl Guard {
 impl Retrying {
     /// Whether the first two words of a caller's memory are those of one that was begun; if so, all of it is one.
     pub fn is_begun(words: [u64; 2]) -> bool {
-        words[1] != 0 && words[0] == seal(RETRY_SEAL, words[1] as *const Guard)
+        Head::<SEAL>::is_at(words)
     }
 
     /// Says what to do after an attempt. `retry_after_ns` is when the callee, or the stage that refused, said to come back, 0: it did
@@ -68,7 +63,7 @@ impl Retrying {
     /// It was never begun, or the guard is gone.
     #[inline]
     pub fn next(&mut self, attempt: Attempt, retry_after_ns: u64) -> Result<Decision, ErrorKind> {
-        let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
+        let guard = self.head.guard()?;
         if is_success(attempt) {
             return self.succeeded(guard);
         }
@@ -87,7 +82,7 @@ impl Retrying {
         let further = facts.further()?;
         let plan = further.plan().filter(|_| retry_after_ns != u64::MAX)?;
         let (budget, word) = budget_of(Some(&further));
-        let end = End { attempt, retry_after_ns: known(retry_after_ns), now, deadline_ns: self.deadline_ns };
+        let end = End { attempt, retry_after_ns: known(retry_after_ns), now, deadline_ns: self.head.deadline_ns };
         let decision = self.retry.next(&plan, (&budget, word), end);
         if decision == Decision::Stale {
             return None;
@@ -103,7 +98,7 @@ impl Retrying {
         attempt: Attempt,
         retry_after_ns: u64,
     ) -> Result<Decision, ErrorKind> {
-        let (retry, deadline_ns) = (&mut self.retry, self.deadline_ns);
+        let (retry, deadline_ns) = (&mut self.retry, self.head.deadline_ns);
         let decided = guard.settled(|further, moment| {
             let (budget, word) = budget_of(further);
             let end = End { attempt, retry_after_ns: known(retry_after_ns), now: moment.now(), deadline_ns };
@@ -152,7 +147,7 @@ impl Retrying {
     /// # Errors
     /// As [`Retrying::next`].
     pub fn abandon(&mut self) -> Result<(), ErrorKind> {
-        let guard = behind(RETRY_SEAL, self.seal, self.guard)?;
+        let guard = self.head.guard()?;
         let Some(class) = self.last.checked_sub(1) else { return Ok(()) };
         let mut retry = self.retry;
         guard.settled(|further, moment| {

@@ -169,13 +169,9 @@ impl Rate {
     /// Takes `cost` at `now` (ns) and tells the wait in ns, or says why not. **Hot.**
     pub fn take<W: Word>(&self, word: &W, buckets: &[W], now: u64, cost: u64) -> Result<u64, Refusal> {
         match self {
-            Rate::TokenBucket(rate) => rate.take(word, now, cost).map(|()| 0),
-            Rate::Reserving(rate) => rate.take_or_wait(word, now, cost, u64::MAX),
-            Rate::Pacing(rate) => rate.take(word, now, cost),
-            Rate::FixedWindow(rate) => rate.take(word, now, cost),
-            Rate::SlidingCounter(rate) => rate.take(word, now, cost),
+            // The first call in a bucket has more to do than a step.
             Rate::SlidingWindow(rate) => rate.take(word, buckets, now, cost),
-            Rate::WarmUp(rate) => rate.take(word, now, cost),
+            _ => update(word, |seen| self.step(seen, buckets, now, cost)),
         }
     }
 
@@ -188,15 +184,14 @@ impl Rate {
         cost: u64,
         left: u64,
     ) -> Result<u64, NotWithin> {
-        let within = |step: Result<(u64, u64), Refusal>| match step.map_err(NotWithin::Refused)? {
-            (_, wait) if wait >= left => Err(NotWithin::Wait(wait)),
+        let within = |seen| match self.step(seen, buckets, now, cost).map_err(NotWithin::Refused)? {
+            (_, wait) if wait >= left.max(1) => Err(NotWithin::Wait(wait)),
             taken => Ok(taken),
         };
         match self {
-            Rate::Reserving(rate) => update(word, |seen| within(rate.step_and_wait(seen, now, cost))),
-            Rate::Pacing(rate) => update(word, |seen| within(rate.step(seen, now, cost))),
-            Rate::WarmUp(rate) => update(word, |seen| within(rate.step(seen, now, cost))),
-            _ => self.take(word, buckets, now, cost).map_err(NotWithin::Refused),
+            // Whose wait is none.
+            Rate::SlidingWindow(_) => self.take(word, buckets, now, cost).map_err(NotWithin::Refused),
+            _ => update(word, within),
         }
     }
 

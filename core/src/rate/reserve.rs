@@ -144,19 +144,18 @@ impl Reserving {
     /// Gives `cost` tokens back that were taken by a call that does not pass after all. All of them: it was no call, and would else
     /// leave a debt that nobody owes. Who took after it meanwhile keeps the time that it was told.
     pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
-        let _: Result<(), Refusal> = update(word, |seen| {
-            let used = self.used(seen, now)?;
-            let full = untouched(seen, self.bucket.generation)? || cost == 0;
-            let next = self.bucket.word(now, used.saturating_sub(self.bucket.time_of(cost)));
-            Ok((if full { seen } else { next }, ()))
-        });
+        // As if it stood behind the deepest debt.
+        self.put_back(word, now, cost, self.debt);
     }
 
     /// Gives `cost` tokens back that were taken by a call which passed, was to act at `acts` (its `now` and its wait, in ns), and left:
     /// as [`Reserving::cancel`], but a moment that has passed counts as `now`. The wait was rounded up, so that up to a
     /// nanosecond's tokens of what was reserved after it come back too.
     pub fn leave<W: Word>(&self, word: &W, now: u64, cost: u64, acts: u64) {
-        let act = acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION;
+        self.put_back(word, now, cost, acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION);
+    }
+
+    fn put_back<W: Word>(&self, word: &W, now: u64, cost: u64, act: u64) {
         let _: Result<(), Refusal> = update(word, |seen| {
             let used = self.used(seen, now)?;
             let full = untouched(seen, self.bucket.generation)?;

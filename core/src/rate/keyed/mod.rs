@@ -121,8 +121,7 @@ impl Keyed {
     pub fn take<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64, cost: u64) -> Result<Taken, Refusal> {
         let (answer, dice) = self.decide(table, key, now, cost);
         match answer {
-            Ok(_) if !sampled(dice) => {}
-            Ok(_) => table.hottest.count(key, 1 << SAMPLE_BITS, dice, now),
+            Ok(_) => count_sampled(table, key, dice, now),
             Err(Refusal::Stale) => {}
             Err(_) => table.hottest.count(key, 1, now ^ key.hash, now),
         }
@@ -137,8 +136,8 @@ impl Keyed {
             return false;
         }
         let replaced = self.numbers.take_one(&table.set(key.hash), Known::of(key.hash, PLACES), now);
-        if let Some(dice) = replaced.filter(|&word| sampled(word)) {
-            table.hottest.count(key, 1 << SAMPLE_BITS, dice, now);
+        if let Some(dice) = replaced {
+            count_sampled(table, key, dice, now);
         }
         replaced.is_some()
     }
@@ -228,6 +227,14 @@ impl Keyed {
     /// Fills the buckets of all keys that have no numbers of their own. **Cold.**
     pub fn clear<W: Word>(&self, table: &Table<W>, now: u64) {
         table.sets().for_each(|set| self.numbers.clear(&set, now));
+    }
+}
+
+/// Counts an admitted call for the hottest keys, if it is one of those.
+#[inline(always)]
+fn count_sampled<W: Word>(table: &Table<W>, key: &Key<'_>, dice: u64, now: u64) {
+    if sampled(dice) {
+        table.hottest.count(key, 1 << SAMPLE_BITS, dice, now);
     }
 }
 

@@ -107,7 +107,7 @@ impl Numbers {
         self.without_place(set, &at, cost)
     }
 
-    /// Takes one token of a key that is in a set of this moment, by these numbers; tells the word that it replaced, which
+    /// Takes one token of a key that is there, of a set that needs no tidying; tells the word that it replaced, which
     /// differs from call to call. None: nothing was done. **Hot.**
     #[inline(always)]
     pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
@@ -116,13 +116,7 @@ impl Numbers {
             return None;
         }
         let place = set.find(key.print, key.home)?;
-        update_if(place, |seen| {
-            if place::print(seen) != key.print || place::generation(seen) != self.generation {
-                return None;
-            }
-            let used = self.after(place::ahead(seen, at.tick), cost).ok()?;
-            Some(place::used(key.print, at.tick.wrapping_add(used as u64), self.generation))
-        })
+        update_if(place, |seen| self.spend(seen, key, &at, cost).ok().map(|(next, _)| next))
     }
 
     /// Gives `cost` tokens back to where they came from. Words of other numbers, and full buckets, stay as they are.
