@@ -113,6 +113,53 @@ fn tidying_a_set_forgets_nothing() {
     });
 }
 
+/// Five epochs after a reading of the clock, the times of words are too far away to be compared with it.
+const LATE: u64 = 21 * SECOND;
+
+/// One thread reads the clock and sleeps, for another five epochs; whoever comes first gets the token.
+#[test]
+fn who_sleeps_after_reading_the_clock_makes_no_tokens() {
+    model(|| {
+        let (rule, set) = (keyed(1, OnFull::Refuse), SmallSet::new());
+        assert!(set.take(&rule, 7, SECOND).is_ok());
+        let (now, in_threads) = ([SECOND + 9, LATE], set.clone());
+        let answers = on_threads(2, move |thread| in_threads.take(&rule, 7, now[thread]).is_ok());
+        assert!(answers[0] ^ answers[1], "one token");
+        assert!(set.take(&rule, 7, LATE).is_err());
+    });
+}
+
+#[test]
+fn who_sleeps_after_reading_the_clock_takes_no_place_that_is_needed() {
+    model_with(1, || {
+        let (rule, set) = (keyed(1, OnFull::Refuse), SmallSet::new());
+        assert!(set.take(&rule, 7, SECOND).is_ok() && set.take(&rule, 8, SECOND).is_ok());
+        let in_threads = set.clone();
+        let answers = on_threads(2, move |thread| match thread {
+            0 => in_threads.take(&rule, 9, SECOND + 9).is_ok(),
+            _ => in_threads.take(&rule, 7, LATE).is_ok() && in_threads.take(&rule, 8, LATE).is_ok(),
+        });
+        assert!(answers[0] ^ answers[1], "two places");
+        assert!([7, 8].iter().all(|&key| set.take(&rule, key, LATE).is_err()));
+    });
+}
+
+#[test]
+fn who_sleeps_after_reading_the_clock_makes_no_tokens_of_the_shared_bucket() {
+    model_with(1, || {
+        let (rule, set) = (keyed(1, OnFull::Shared), SmallSet::new());
+        let fill = |now| [1, 2, 3].map(|key| set.take(&rule, key, now));
+        assert_eq!(fill(SECOND), [Ok(Source::Key), Ok(Source::Key), Ok(Source::Shared)]);
+        let in_threads = set.clone();
+        let answers = on_threads(2, move |thread| match thread {
+            0 => in_threads.take(&rule, 9, SECOND + 9).is_ok(),
+            _ => [1, 2, 3].iter().all(|&key| in_threads.take(&rule, key, LATE).is_ok()),
+        });
+        assert!(answers[0] ^ answers[1], "two places and the shared bucket");
+        assert!(set.take(&rule, 9, LATE).is_err());
+    });
+}
+
 #[test]
 fn a_key_keeps_what_it_used_while_its_rule_changes() {
     model(|| {

@@ -95,12 +95,12 @@ impl Numbers {
         };
         for _ in 0..ROUNDS {
             self.refresh(set, &at)?;
-            let insert = || set.insert(key.print, key.home, |word| self.idle(word, &at));
+            let insert = || set.insert(key.print, key.home, |word| self.holds(set, &at) && self.idle(word, &at));
             let Some(place) = set.find(key.print, key.home).or_else(insert) else { break };
-            match update(place, |seen| self.spend(seen, key, &at, cost)) {
+            match update(place, |seen| self.spend(seen, set, key, &at, cost)) {
                 Ok(word) => return Ok((Source::Key, word)),
                 Err(Some(refusal)) => return Err(refusal),
-                // Its bucket was full, and another key has the place now.
+                // Its bucket was full, and another key has the place now; or the set is of another time.
                 Err(None) => {}
             }
         }
@@ -112,17 +112,15 @@ impl Numbers {
     #[inline(always)]
     pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
         let (at, cost) = (self.at(now), self.pace.cost(1)?);
-        if !self.is_fresh(set, &at) {
-            return None;
-        }
         let place = set.find(key.print, key.home)?;
-        update_if(place, |seen| self.spend(seen, key, &at, cost).ok().map(|(next, _)| next))
+        update_if(place, |seen| self.spend(seen, set, key, &at, cost).ok().map(|(next, _)| next))
     }
 
     /// Gives `cost` tokens back to where they came from. Words of other numbers, and full buckets, stay as they are.
     pub fn give_back<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64, cost: u64, from: Source) {
         let (at, cost) = (self.at(now), self.pace.cost(cost).unwrap_or(0));
         match from {
+            _ if self.refresh(set, &at).is_err() => {}
             Source::Uncounted => {}
             // An error is a bucket that is full, or of other numbers.
             Source::Shared => {
@@ -130,7 +128,7 @@ impl Numbers {
             }
             Source::Key => {
                 let place = set.find(key.print, key.home);
-                let _ = place.map(|place| update(place, |seen| self.unspend(seen, key, &at, cost)));
+                let _ = place.map(|place| update(place, |seen| self.unspend(seen, set, key, &at, cost)));
             }
         }
     }
@@ -155,10 +153,17 @@ impl Numbers {
         self.pace.ticking.fill as i32
     }
 
-    /// The word after taking `cost`; Err(None): it is not this key's.
+    /// The word after taking `cost`; Err(None): it is not this key's, or of a set that is not of this moment.
     #[inline(always)]
-    fn spend(&self, seen: u64, key: Known, at: &Moment, cost: i32) -> Result<(u64, u64), Option<Refusal>> {
-        if place::print(seen) != key.print {
+    fn spend<W: Word, const P: usize>(
+        &self,
+        seen: u64,
+        set: &Set<W, P>,
+        key: Known,
+        at: &Moment,
+        cost: i32,
+    ) -> Result<(u64, u64), Option<Refusal>> {
+        if place::print(seen) != key.print || !self.holds(set, at) {
             return Err(None);
         }
         let used = self.after(self.ahead(seen, at)?, cost).map_err(|wait| self.empty(wait, false))?;
@@ -175,8 +180,15 @@ impl Numbers {
     }
 
     /// What is given back leaves a tick at least, so that a word, once its bucket was full, never comes again.
-    fn unspend(&self, seen: u64, key: Known, at: &Moment, cost: i32) -> Result<(u64, ()), ()> {
-        let ours = place::print(seen) == key.print && place::generation(seen) == self.generation;
+    fn unspend<W: Word, const P: usize>(
+        &self,
+        seen: u64,
+        set: &Set<W, P>,
+        key: Known,
+        at: &Moment,
+        cost: i32,
+    ) -> Result<(u64, ()), ()> {
+        let ours = place::print(seen) == key.print && place::generation(seen) == self.generation && self.holds(set, at);
         let ahead = if ours { place::ahead(seen, at.tick) } else { 0 };
         let left = if ahead > 0 { (ahead - cost).max(1) } else { return Err(()) };
         Ok((place::used(key.print, at.tick.wrapping_add(left as u64), self.generation), ()))
@@ -194,7 +206,7 @@ impl Numbers {
             OnFull::Allow => Ok((Source::Uncounted, at.tick)),
             OnFull::Refuse => Err(Refusal::Full),
             OnFull::Shared => update(set.stamp, |seen| {
-                if place::stamp_of(seen) & place::GENERATION != self.generation {
+                if !self.understands(place::stamp_of(seen), at) {
                     return Err(Refusal::Stale);
                 }
                 let ahead = place::overflow_ahead(seen, at.tick);
@@ -206,7 +218,7 @@ impl Numbers {
     }
 
     fn unspend_shared(&self, seen: u64, at: &Moment, cost: i32) -> Result<(u64, ()), ()> {
-        let ours = place::stamp_of(seen) & place::GENERATION == self.generation;
+        let ours = self.understands(place::stamp_of(seen), at);
         let ahead = if ours { place::overflow_ahead(seen, at.tick) } else { 0 };
         let left = if ahead > 0 { (ahead - cost).max(1) } else { return Err(()) };
         Ok((place::with_overflow(place::stamp_of(seen), at.tick.wrapping_add(left as u64)), ()))

@@ -5,8 +5,10 @@
 //! keys whose bucket is full again become timeless, others are brought over; then it renews the stamp. If nobody came for more
 //! than an epoch, every word there is of a full bucket.
 //!
-//! A thread that sleeps for more than twelve times the time to fill a bucket between reading the clock and writing its
-//! word may leave one that seems to lie ahead for as long again.
+//! Every word is read before the stamp that it is understood by, as a thread may sleep at any moment: one that wakes
+//! in a later epoch sees a later stamp, and reads the clock again. What it takes in the moments before counts from its
+//! reading of the clock. So a key whose bucket was full, and whose place went to another in the time that a thread slept, may
+//! pass once more at most by that thread, with no more than a burst.
 
 use super::Refusal;
 use super::numbers::{Moment, Numbers};
@@ -27,20 +29,32 @@ impl Numbers {
     /// Makes sure that the words of a set can be understood at this moment.
     #[inline(always)]
     pub(super) fn refresh<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> Result<(), Refusal> {
-        if self.is_fresh(set, at) { Ok(()) } else { self.tidy(set, at) }
+        if self.holds(set, at) { Ok(()) } else { self.tidy(set, at) }
     }
 
-    /// Whether they can as they are.
+    /// Whether they can as they are. Of a word that was read before this is asked, whoever else changed the set meanwhile:
+    /// the stamp is renewed before any word is of a later time.
     #[inline(always)]
-    pub(super) fn is_fresh<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> bool {
-        place::stamp_of(set.stamp.get()) == place::stamp(at.tick, self.generation)
+    pub(super) fn holds<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> bool {
+        self.understands(place::stamp_of(set.stamp.get()), at)
+    }
+
+    /// Whether the words under a stamp can be understood at this moment.
+    #[inline(always)]
+    pub(super) fn understands(&self, stamp: u64, at: &Moment) -> bool {
+        stamp == place::stamp(at.tick, self.generation) || self.is_ahead(stamp, at)
+    }
+
+    /// Whether a stamp is of a thread that read the clock a little later.
+    #[cold]
+    fn is_ahead(&self, stamp: u64, at: &Moment) -> bool {
+        matches!(self.before(stamp, at), Ok(None))
     }
 
     #[cold]
     fn tidy<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) -> Result<(), Refusal> {
-        match self.before(place::stamp_of(set.stamp.get()), at)? {
-            Some(before) => self.renew(set, at, &before),
-            None => return Ok(()),
+        if let Some(before) = self.before(place::stamp_of(set.stamp.get()), at)? {
+            self.renew(set, at, &before);
         }
         Ok(())
     }
