@@ -90,11 +90,9 @@ double goodput(line waits, int times) {
   for (nanoseconds now{0}; now < lasts; now += service) {
     for (; arrival <= now; arrival += gap)
       if (const auto who = waits.arrive(arrival)) came[who] = arrival;
-    for (auto at = came.begin(); at != came.end();) {
-      const bool gives_up = waits.expired(at->first, now);
-      if (gives_up) waits.leave(at->first, now);
-      at = gives_up ? came.erase(at) : std::next(at);
-    }
+    // Who came first gives up first.
+    for (auto at = came.begin(); at != came.end() && waits.expired(at->first, now); at = came.erase(at))
+      waits.leave(at->first, now);
     const auto who = waits.next(now);
     if (who == 0) continue;
     good += now + service - came[who] <= useful;
