@@ -1,4 +1,4 @@
-//! Forked children. Those that are killed half-way are in `proofs.rs`.
+//! Forked children. Those that are killed half-way are in `killed.rs`.
 
 mod common;
 

@@ -37,7 +37,7 @@ PARTS = [
          " cargo test --locked --no-fail-fast -p tidegate-core -p tidegate-telemetry", counting.cargo),
     # Without debug assertions, where every instruction and every one of a million is tried.
     Part("proofs", "Rust: killed at every instruction of a call; a million guards and series come and go",
-         "cargo test --release --locked -p tidegate-core --test proofs", counting.cargo, beside_next=True),
+         "cargo test --release --locked -p tidegate-core --test killed --test turnover", counting.cargo, beside_next=True),
     Part("library", "libtidegate builds and installs", "make --no-print-directory prefix", builds=True),
     Part("policies", "Policies build from their sources", "make --no-print-directory -C policies", builds=True,
          needs="policies/Makefile"),
