@@ -55,19 +55,29 @@ impl<'a, W: Word> LastCalls<'a, W> {
         (1..=MAX_CALLS).contains(&places.len()).then_some(LastCalls { position, sums, places })
     }
 
-    /// Counts a call of `generation` that ended: [`GOOD`](super::window::GOOD), [`BAD`], [`SLOW`] or the sum of the two.
-    /// Tells what the window holds with it; None when `breaker`, the state word, is in another generation by now. **Hot.**
-    pub fn count(&self, breaker: &W, generation: u64, ending: u64) -> Option<Sum> {
-        let tag = self.tag_of(breaker, generation)?;
-        let position = self.position.add(1);
-        let count = self.places.len() as u64;
-        let place = self.places.get((position % count) as usize)?;
-        let lap = (position / count) & LAP_MASK;
-        let new = tag << TAG_AT | lap << 3 | ending_bits(ending) | PRESENT;
+    /// Counts a call of `generation` that ended: [`GOOD`](super::window::GOOD), [`BAD`], [`SLOW`] or the sum of the two. False
+    /// when `breaker`, the state word, is in another generation by now. **Hot.**
+    #[inline(always)]
+    pub fn count(&self, breaker: &W, generation: u64, ending: u64) -> bool {
+        let Some(tag) = self.tag_of(breaker, generation) else { return false };
+        let (position, count) = (self.position.add(1), self.places.len() as u64);
+        let Some(place) = self.places.get((position % count) as usize) else { return false };
+        let call_of = |lap: u64| tag << TAG_AT | (lap & LAP_MASK) << 3 | ending_bits(ending) | PRESENT;
+        let (lap, seen) = (position / count, place.get());
+        // Most calls end as the one did that they replace: then the sums stay as they are, whoever begins them anew.
+        if seen == call_of(lap.wrapping_sub(1)) && place.swap_if(seen, call_of(lap)).is_ok() {
+            return true;
+        }
+        self.replace(place, call_of(lap))
+    }
+
+    /// Puts a call into its place, and adds what that changes to the sums.
+    #[inline(never)]
+    fn replace(&self, place: &W, new: u64) -> bool {
         match self.put(place, new) {
-            Put::Replaced(old) => self.add(tag, packed(new).wrapping_sub(old)),
-            Put::Overtaken => Some(sum_of(self.sums.get())),
-            Put::Ended => None,
+            Put::Replaced(old) => self.add(new >> TAG_AT, packed(new).wrapping_sub(old)),
+            Put::Overtaken => true,
+            Put::Ended => false,
         }
     }
 
@@ -103,11 +113,20 @@ impl<'a, W: Word> LastCalls<'a, W> {
         sum_of(total)
     }
 
-    /// The tag for calls of this generation, beginning anew where the sums are of another. None: it is over.
+    /// The tag for calls of this generation. None: it is over.
+    #[inline(always)]
     fn tag_of(&self, breaker: &W, generation: u64) -> Option<u64> {
+        let tag = tag_of(self.sums.get());
+        // After the sums were read: who begins a later generation has seen the breaker in it.
+        let stands = generation_of(tag) == generation & 0x3FF && state::is_of(breaker, generation);
+        if stands { Some(tag) } else { self.begin(breaker, generation) }
+    }
+
+    /// The same, beginning anew where the sums are of another.
+    #[cold]
+    fn begin(&self, breaker: &W, generation: u64) -> Option<u64> {
         let begun = update(self.sums, |seen| {
             let tag = tag_of(seen);
-            // After the sums were read: who begins a later generation has seen the breaker in it.
             if !state::is_of(breaker, generation) {
                 return Err(());
             }
@@ -137,12 +156,9 @@ impl<'a, W: Word> LastCalls<'a, W> {
         put.unwrap_or_else(|reason| reason)
     }
 
-    fn add(&self, tag: u64, difference: u64) -> Option<Sum> {
-        let added = update(self.sums, |seen| {
-            let next = seen.wrapping_add(difference);
-            if tag_of(seen) == tag { Ok((next, sum_of(next))) } else { Err(()) }
-        });
-        added.ok()
+    fn add(&self, tag: u64, difference: u64) -> bool {
+        let of_tag = |seen| if tag_of(seen) == tag { Ok((seen.wrapping_add(difference), ())) } else { Err(()) };
+        update(self.sums, of_tag).is_ok()
     }
 }
 
@@ -193,6 +209,11 @@ mod tests {
         AtomicU64::new(state::word_of(generation))
     }
 
+    /// What the window holds with one call more.
+    fn count(window: &LastCalls<'_, AtomicU64>, breaker: &AtomicU64, generation: u64, ending: u64) -> Option<Sum> {
+        window.count(breaker, generation, ending).then(|| window.sum(generation))
+    }
+
     /// A call that took its position and went no further.
     #[test]
     fn a_full_window_is_full_though_a_thread_died_half_way() {
@@ -226,7 +247,7 @@ mod tests {
         let window = LastCalls::new(&words).unwrap();
         let sums: Vec<_> = [BAD, SLOW, BAD + SLOW, GOOD, GOOD, GOOD]
             .into_iter()
-            .map(|ending| window.count(&breaker, 0, ending).unwrap())
+            .map(|ending| count(&window, &breaker, 0, ending).unwrap())
             .map(|sum| (sum.calls, sum.bad, sum.slow))
             .collect();
         assert_eq!(sums, [(1, 1, 0), (2, 1, 1), (3, 2, 2), (3, 1, 2), (3, 1, 1), (3, 0, 0)]);
@@ -236,12 +257,12 @@ mod tests {
     fn a_call_of_another_generation_than_the_breakers_changes_nothing() {
         let (words, breaker) = (words(4), closed(6));
         let window = LastCalls::new(&words).unwrap();
-        window.count(&breaker, 6, BAD).unwrap();
-        assert_eq!(window.count(&breaker, 5, BAD), None);
+        assert!(window.count(&breaker, 6, BAD));
+        assert!(!window.count(&breaker, 5, BAD));
         assert_eq!(window.sum(6), Sum { calls: 1, bad: 1, slow: 0 });
         assert_eq!(window.sum(5), Sum::default());
         let later = closed(7);
-        assert_eq!(window.count(&later, 7, GOOD), Some(Sum { calls: 1, bad: 0, slow: 0 }), "empty, in one step");
+        assert_eq!(count(&window, &later, 7, GOOD), Some(Sum { calls: 1, bad: 0, slow: 0 }), "empty, in one step");
         assert_eq!((window.sum(6), window.recount(6)), (Sum::default(), Sum::default()));
     }
 
@@ -250,7 +271,7 @@ mod tests {
         let (words, breaker) = (words(2), closed(0));
         let window = LastCalls::new(&words).unwrap();
         for _ in 0..4 {
-            window.count(&breaker, 0, GOOD).unwrap();
+            assert!(window.count(&breaker, 0, GOOD));
         }
         let held_up = (words[2].load(Relaxed) - (1 << 3)) | 2;
         assert!(matches!(window.put(&words[2], held_up), Put::Overtaken));
@@ -263,7 +284,7 @@ mod tests {
         let window = LastCalls::new(&words).unwrap();
         for change in 0..5000u64 {
             let generation = change * 3 % 1024;
-            let sum = window.count(&closed(generation), generation, BAD).unwrap();
+            let sum = count(&window, &closed(generation), generation, BAD).unwrap();
             assert_eq!(sum, Sum { calls: 1, bad: 1, slow: 0 }, "change {change}");
         }
     }
@@ -274,10 +295,10 @@ mod tests {
         let window = LastCalls::new(&words).unwrap();
         words[0].store(LAP_MASK - 1, Relaxed);
         for _ in 0..4 {
-            assert_eq!(window.count(&breaker, 0, BAD), Some(Sum { calls: 1, bad: 1, slow: 0 }));
+            assert_eq!(count(&window, &breaker, 0, BAD), Some(Sum { calls: 1, bad: 1, slow: 0 }));
         }
         words[0].store(u64::MAX, Relaxed);
-        assert!(window.count(&breaker, 0, GOOD).is_some() && window.count(&breaker, 0, GOOD).is_some());
+        assert!(window.count(&breaker, 0, GOOD) && window.count(&breaker, 0, GOOD));
     }
 
     /// Sums that others have yet to add to are read as 0, not as many.
@@ -287,7 +308,8 @@ mod tests {
         words[1].store(0u64.wrapping_sub(1 << 32 | 1 << 16), Relaxed);
         let window = LastCalls::new(&words).unwrap();
         assert_eq!(window.sum(0), Sum::default());
-        assert_eq!(window.add(0, 2 << 32 | 1 << 16 | 1), Some(Sum { calls: 1, bad: 0, slow: 1 }));
+        assert!(window.add(0, 2 << 32 | 1 << 16 | 1));
+        assert_eq!(window.sum(0), (Sum { calls: 1, bad: 0, slow: 1 }));
     }
 
     #[test]
@@ -302,7 +324,7 @@ mod tests {
                     for call in 0..10_000 {
                         // Every other call of each thread is bad, so of the last 64 at most these are:
                         let ending = if call % 2 == thread % 2 { BAD } else { SLOW };
-                        let sum = window.count(breaker, 9, ending).unwrap();
+                        let sum = count(window, breaker, 9, ending).unwrap();
                         assert!(sum.calls <= 64 + THREADS);
                         assert!((sum.bad + sum.slow).abs_diff(sum.calls) <= THREADS);
                     }
@@ -350,7 +372,7 @@ mod tests {
                     queue.clear();
                 }
                 let (bad, slow) = (ending & 1, ending >> 1);
-                let sum = window.count(&closed(generation), generation & 0x3FF, bad * BAD + slow * SLOW);
+                let sum = count(&window, &closed(generation), generation & 0x3FF, bad * BAD + slow * SLOW);
                 queue.push_back((bad, slow));
                 if queue.len() > calls { queue.pop_front(); }
                 let (bad, slow) = (queue.iter().map(|call| call.0).sum(), queue.iter().map(|call| call.1).sum());

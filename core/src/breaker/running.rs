@@ -113,6 +113,7 @@ impl Start {
 }
 
 /// What becomes of a bucket by `n` calls more (modulo 2³²) that started so, and what of all goes to the earlier ones.
+#[inline(always)]
 fn step(seen: u64, start: Start, n: u64) -> (u64, u64) {
     let (tag, count) = (seen >> 32, seen & COUNT_MASK);
     if tag == start.tag() {

@@ -137,8 +137,10 @@ impl Guard {
     ) -> Result<(u64, T), ErrorKind> {
         if let Some((facts, now)) = self.at_once() {
             let further = facts.further();
-            let (budget, word) = budget_of(further.as_ref());
-            if budget.begin(word, now).is_ok() {
+            let begin = |further: Further<'_>| {
+                Budget::begin_by(further.numbers.budget(), &further.state.budget[0], now).is_ok()
+            };
+            if further.is_none_or(begin) {
                 return Ok((now, then(further.as_ref(), now)));
             }
         }
@@ -162,7 +164,7 @@ impl Further<'_> {
     /// Whether success says anything to the budget.
     #[inline(always)]
     pub(super) fn hears_of_success(&self) -> bool {
-        Budget::of(self.numbers.budget()).hears_of_success()
+        Budget::hears_of_success(self.numbers.budget_kind())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::rules::Mode;
 use crate::runtime::current;
 use crate::slot::lane::{Count, Run, each_run};
 use crate::word::update;
-use std::sync::atomic::{Ordering::*, fence};
+use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 impl Guard {
     /// The marks of a call that may pass, and a word of the breaker's generation.
@@ -68,6 +68,17 @@ impl Guard {
         window::good_at(run, &facts.bucket, WINDOW, Place::of(now, facts.window(), breaker))
     }
 
+    /// Counts a call that ended well, and not slowly, among the last so many. False: there is more to it.
+    #[inline(always)]
+    pub(super) fn counts_good_end(&self, facts: &Facts, breaker: u64, end: (Outcome, u64)) -> bool {
+        let hot = &self.cell().hot;
+        if facts.is_slow(end) || hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+            return false;
+        }
+        let Some(calls) = facts.last_calls().filter(|_| facts.numbers_stand()) else { return false };
+        calls.count(&hot.breaker, state::generation_of(breaker), GOOD)
+    }
+
     /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
     pub(super) fn tell_breaker(&'static self, facts: &Facts, run: Run<'_>, breaker: u64, outcome: Outcome, now: u64) {
         let hot = &self.cell().hot;
@@ -95,22 +106,18 @@ impl Guard {
         now: u64,
     ) {
         let (hot, generation) = (&self.cell().hot, state::generation_of(breaker));
-        let Some(further) = facts.further() else { return };
         if state::generation_of(hot.breaker.load(Relaxed)) != generation {
             return;
         }
-        let slow = is_slow(&further, (outcome, duration));
+        let slow = facts.is_slow((outcome, duration));
         let ending = if outcome.is_bad() { BAD } else { GOOD } + if slow { SLOW } else { GOOD };
         let place = Place::of(now, facts.window(), breaker);
-        let last_calls = further.last_calls(&self.view);
         if !facts.numbers_stand() {
             // Two sets of rules have come meanwhile: the place may be anything by now.
             return;
         }
-        match last_calls {
-            Some(calls) => {
-                calls.count(&hot.breaker, generation, ending);
-            }
+        match facts.last_calls() {
+            Some(calls) => _ = calls.count(&hot.breaker, generation, ending),
             None => window::count_as(run, &facts.bucket, WINDOW, place, ending),
         }
         if outcome.is_bad() {
@@ -138,7 +145,7 @@ impl Guard {
     #[cold]
     pub(super) fn end_probe(&'static self, facts: &Facts, breaker: u64, end: (Outcome, u64), now: u64) {
         // A breaker that opened because of slow calls would close on a slow one, only to open again.
-        let slow = facts.further().is_some_and(|further| is_slow(&further, end));
+        let slow = facts.is_slow(end);
         let end = match (end.0.is_judged(), end.0.is_bad() || slow) {
             (false, _) => ProbeEnd::Unjudged,
             (true, true) => ProbeEnd::Failed,
@@ -185,7 +192,7 @@ impl Guard {
         if let Some(slow) = further.slow() {
             (threshold.slow_ratio, threshold.slow_min_calls) = (slow.ratio, threshold.min_calls);
         }
-        let sum = match further.last_calls(&self.view) {
+        let sum = match facts.last_calls() {
             Some(calls) => calls.sum(generation),
             None => self.sum_of_window(place),
         };
@@ -233,18 +240,18 @@ impl Guard {
         }
     }
 
-    /// Looks at the calls that are running, once in a period ([`looks_in`]): where all of them hang, none ends that would be
+    /// Looks at the calls that are running, once in a while ([`is_time_to_look`]): where all of them hang, none ends that would be
     /// judged. True: the breaker has changed.
     fn finds_many_running(&'static self, facts: &Facts, further: &Further<'_>, breaker: u64, now: u64) -> bool {
         let (Some(slow), Some(second)) = (further.slow(), further.second) else { return false };
         if !matches!(Breaker::of(breaker).state, State::Closed | State::Recovering) {
             return false;
         }
-        let (seen, period) = (second.word(RUNNING_SEEN), looks_in(&slow, now));
-        if seen.load(Relaxed) == period {
+        let seen = second.word(RUNNING_SEEN);
+        if !is_time_to_look(seen.load(Relaxed), slow.over_ns, now) {
             return false;
         }
-        seen.store(period, Relaxed);
+        seen.store(now, Relaxed);
         self.judge_window(facts, breaker, Place::of(now, facts.window(), breaker), now);
         self.cell().hot.breaker.load(Acquire) != breaker
     }
@@ -321,27 +328,37 @@ impl Guard {
 }
 
 impl Facts {
-    /// Whether a call's end is counted by [`Guard::tell_whole_breaker`].
+    /// Whether a call's end is not only one of the time window's.
     #[inline(always)]
     pub(super) fn takes_more_to_judge(&self, end: (Outcome, u64)) -> bool {
-        let slow = self.stages().has(Stages::SLOW) && self.further().is_some_and(|further| is_slow(&further, end));
-        self.stages().has(Stages::LAST_CALLS) || slow
+        self.stages().has(Stages::LAST_CALLS) || self.is_slow(end)
     }
 
-    /// Whether this thread has not looked at the calls that are running in this period.
+    /// Whether a call was slow, where the breaker looks at that.
+    #[inline(always)]
+    fn is_slow(&self, (outcome, duration): (Outcome, u64)) -> bool {
+        let is_slow = |further: Further<'_>| duration > further.numbers.slow_over_ns() || outcome == Outcome::Timeout;
+        self.stages().has(Stages::SLOW) && self.further().is_some_and(is_slow)
+    }
+
+    /// The window, where it is the last so many calls.
+    #[inline(always)]
+    fn last_calls(&self) -> Option<LastCalls<'static, AtomicU64>> {
+        LastCalls::new(self.last_calls_words())
+    }
+
+    /// Whether this thread has not looked at the calls that are running for a while.
     #[inline(always)]
     fn is_time_to_look(&self, now: u64) -> bool {
-        let slow = self.further().and_then(|further| further.slow());
-        let seen = self.second().map(|second| second.word(RUNNING_SEEN).load(Relaxed));
-        slow.is_some_and(|slow| seen != Some(looks_in(&slow, now)))
+        let (Some(further), Some(second)) = (self.further(), self.second()) else { return true };
+        is_time_to_look(second.word(RUNNING_SEEN).load(Relaxed), further.numbers.slow_over_ns(), now)
     }
 
     /// Counts a call among those that are running; the number is for its exit.
     #[inline(always)]
     pub(super) fn begin_running(&self, now: u64) -> u32 {
         let Some(further) = self.further() else { return 0 };
-        let Some(slow) = further.slow() else { return 0 };
-        let start = slow.ring.start(now);
+        let start = further.numbers.slow_running().start(now);
         match (self.second(), further.second) {
             (Some(own), _) => running::enter(own, RUNNING, start),
             (None, Some(second)) => running::enter(second, RUNNING, start),
@@ -351,25 +368,12 @@ impl Facts {
     }
 }
 
-/// The period in which the calls that are running are looked at once: a quarter of what is slow, but not less than 262 µs.
+/// The calls that are running are looked at once in a quarter of what is slow, but not more often than every 262 µs. Time that
+/// goes back makes it due.
 #[inline(always)]
-fn looks_in(slow: &SlowCalls, now: u64) -> u64 {
-    let epoch = u64::from(slow.ring.start(now).number());
-    if slow.over_ns < 4 << 18 { now >> 18 | 1 } else { epoch }
-}
-
-/// Whether the breaker takes a call for slow that ended so, after so many ns.
-#[inline(always)]
-fn is_slow(further: &Further<'_>, (outcome, duration): (Outcome, u64)) -> bool {
-    further.slow().is_some_and(|slow| duration > slow.over_ns || outcome == Outcome::Timeout)
+fn is_time_to_look(seen: u64, over_ns: u64, now: u64) -> bool {
+    now.wrapping_sub(seen) >= (over_ns / 4).max(1 << 18)
 }
 
 /// The count in [`super::extra::State::running_before`].
 const COUNT_MASK: u64 = (1 << 32) - 1;
-
-/// The window of the last calls, where the numbers have one.
-impl Further<'_> {
-    fn last_calls<'v>(&self, view: &'v crate::segment::View) -> Option<LastCalls<'v, std::sync::atomic::AtomicU64>> {
-        LastCalls::new(self.table(view, super::numbers::LAST_CALLS)?)
-    }
-}

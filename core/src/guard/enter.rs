@@ -123,28 +123,39 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        match stopped.known {
-            Some(known) => self.enter_known(known, stopped.with, call, permit),
-            None => self.enter_again(call, permit),
+        match (stopped.known, stopped.with.taken) {
+            (Some(known), Part::Nothing) => self.enter_known(known, stopped.with.now, call, permit),
+            (Some(known), _) => self.enter_on(known, stopped.with, call, permit),
+            (None, _) => self.enter_again(call, permit),
         }
     }
 
+    /// Enters by the whole pipeline, on a thread that knows the guard.
     #[inline(never)]
     fn enter_known(
+        &'static self,
+        known: &'static Known,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        self.pass::<false>(known.facts(), known.run().into(), now, call, permit)
+    }
+
+    /// Goes on with what the plain way had taken.
+    #[cold]
+    #[inline(never)]
+    fn enter_on(
         &'static self,
         known: &'static Known,
         with: With,
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let (facts, run): (_, Run<'_>) = (known.facts(), known.run().into());
-        if with.taken == Part::Nothing {
-            return self.pass::<false>(facts, run, with.now, call, permit);
-        }
         let breaker = self.cell().hot.breaker.load(Acquire);
         if with.taken == Part::Place && state::is_closed(breaker) {
-            let place = Some(with.epoch.into());
-            return Taken { breaker, place, ..Taken::nothing(self, facts, run, with.now, 1) }
+            let (facts, place) = (known.facts(), Some(with.epoch.into()));
+            return Taken { breaker, place, ..Taken::nothing(self, facts, known.run().into(), with.now, 1) }
                 .take_tokens(1, call, permit);
         }
         self.take_back(with);
@@ -161,8 +172,7 @@ impl Guard {
     #[inline(always)]
     fn enter_whole(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
-        let with = With { now: local.time_of(ticks()), ..With::NOTHING };
-        self.enter_known(known, with, call, permit)
+        self.enter_known(known, local.time_of(ticks()), call, permit)
     }
 
     /// Gives back what the plain way had taken.

@@ -50,7 +50,7 @@ impl Permit {
     pub fn exit(&mut self, outcome: Outcome) -> Result<(), ErrorKind> {
         let ticks = ticks();
         if outcome != Outcome::Success {
-            return self.exit_after(Unended { ticks, done: Part::Nothing }, outcome);
+            return self.exit_at(ticks, outcome);
         }
         self.end_well::<false, ErrorKind>(ticks, |permit, unended| permit.exit_after(unended, Outcome::Success))
     }
@@ -86,18 +86,22 @@ impl Permit {
         // A locked instruction waits for what stands before it: so what needs the time comes after it.
         self.seal_as_exited(facts.seal());
         let duration = now.saturating_sub(self.start_ns);
-        let is_judged = self.marks.has(JUDGED) && facts.flags().has_breaker();
         if FURTHER && self.running != 0 {
             guard.end_running(facts, self);
         }
         if FURTHER {
             guard.tell_stages(facts, self, Outcome::Success, duration, now);
         }
-        if FURTHER && is_judged && facts.takes_more_to_judge((Outcome::Success, duration)) {
-            guard.tell_whole_breaker(facts, run.into(), self.breaker, (Outcome::Success, duration), now);
-        } else if is_judged {
-            let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(self, Part::Place) };
-            run.add(at, 1);
+        let end = (Outcome::Success, duration);
+        if self.marks.has(JUDGED) && facts.flags().has_breaker() {
+            if FURTHER && facts.takes_more_to_judge(end) {
+                if !guard.counts_good_end(facts, self.breaker, end) {
+                    guard.tell_whole_breaker(facts, run.into(), self.breaker, end, now);
+                }
+            } else {
+                let Some(at) = guard.good_end_at(facts, run, self.breaker, now) else { return stop(self, Part::Place) };
+                run.add(at, 1);
+            }
         }
         run.add(CALLS + Outcome::Success as usize, 1);
         facts.latency.begin(run, LATENCY, duration);
@@ -107,26 +111,34 @@ impl Permit {
     }
 
     /// Exits where the plain way ended.
-    #[inline(never)]
+    #[inline(always)]
     pub fn exit_after(&mut self, unended: Unended, outcome: Outcome) -> Result<(), ErrorKind> {
-        let is_further = unended.done == Part::Nothing && outcome == Outcome::Success && self.marks.has(MORE);
-        let unended = match if is_further {
-            self.end_well::<true, Unended>(unended.ticks, |_, unended| Err(unended))
-        } else {
-            Err(unended)
-        } {
-            Ok(()) => return Ok(()),
-            Err(unended) => unended,
-        };
         match unended.done {
-            Part::Nothing => return self.exit_at(unended.ticks, outcome),
-            Part::Place => self.with_guard(unended.ticks, |guard, facts, run, now| {
-                guard.count_end(facts, run, self, now, self.start_ns, outcome);
-            }),
-            Part::Count => self.with_guard(unended.ticks, |guard, facts, run, now| {
-                facts.latency.count_anew(&guard.view, run, LATENCY, now.saturating_sub(self.start_ns));
-            }),
+            Part::Nothing if outcome == Outcome::Success && self.marks.has(MORE) => self.exit_further(unended.ticks),
+            Part::Nothing => self.exit_at(unended.ticks, outcome),
+            done => self.exit_rest(unended.ticks, done, outcome),
         }
+    }
+
+    /// The end of a call that went well, of a guard that has further stages.
+    #[inline(never)]
+    fn exit_further(&mut self, ticks: u64) -> Result<(), ErrorKind> {
+        self.end_well::<true, ErrorKind>(ticks, |permit, Unended { ticks, done }| match done {
+            Part::Nothing => permit.exit_at(ticks, Outcome::Success),
+            done => permit.exit_rest(ticks, done, Outcome::Success),
+        })
+    }
+
+    /// What is left of an exit whose place is given back.
+    #[cold]
+    #[inline(never)]
+    fn exit_rest(&self, ticks: u64, done: Part, outcome: Outcome) -> Result<(), ErrorKind> {
+        self.with_guard(ticks, |guard, facts, run, now| match done {
+            Part::Count => {
+                facts.latency.count_anew(&guard.view, run, LATENCY, now.saturating_sub(self.start_ns));
+            }
+            _ => guard.count_end(facts, run, self, now, self.start_ns, outcome),
+        });
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use super::cell::{LATENCY, MAX_RATES, RUN};
 use super::extra::{Further, Stages};
 use super::handle::Guard;
-use super::numbers::{Block, Flags, NO_RULES};
+use super::numbers::{Block, Flags, LAST_CALLS, NO_RULES};
 use super::permit::{self, JUDGED, MORE, Marks};
 use crate::breaker::window::LastBucket;
 use crate::concurrency::fixed::MAX_LIMIT;
@@ -56,6 +56,8 @@ pub(super) struct Facts {
     second: Cell<Option<Own<'static, PAGE_WORDS>>>,
     /// And what of it takes part in a call.
     stages: Cell<Stages>,
+    /// The window of the last so many calls; empty where there is none.
+    last_calls: Cell<&'static [AtomicU64]>,
     /// Where its window was counted in last.
     pub(super) bucket: LastBucket,
     /// Where its durations are counted.
@@ -138,6 +140,7 @@ impl Facts {
             further: Cell::new(None),
             second: Cell::new(None),
             stages: Cell::new(Stages::NONE),
+            last_calls: Cell::new(&[]),
             bucket: LastBucket::first(),
             latency: Remembered::nothing(),
         }
@@ -168,6 +171,7 @@ impl Facts {
         self.further.set(further);
         self.second.set(second.and_then(Run::own));
         self.stages.set(stages);
+        self.last_calls.set(further.and_then(|further| further.table(&guard.view, LAST_CALLS)).unwrap_or_default());
         let elaborate = !numbers.are_plain() || stages != Stages::NONE || numbers.hold().passes();
         self.elaborate.set(elaborate.into());
         self.token.set(token);
@@ -201,6 +205,7 @@ impl Facts {
     }
 
     /// Whether what was read of the numbers is theirs: they have not been recycled meanwhile.
+    #[inline(always)]
     pub(super) fn numbers_stand(&self) -> bool {
         fence(Acquire);
         self.numbers().tag() == self.tag()
@@ -279,6 +284,12 @@ impl Facts {
     #[inline(always)]
     pub(super) fn stages(&self) -> Stages {
         self.stages.get()
+    }
+
+    /// The words of the window of the last so many calls.
+    #[inline(always)]
+    pub(super) fn last_calls_words(&self) -> &'static [AtomicU64] {
+        self.last_calls.get()
     }
 
     /// The reciprocal of the breaker's window.

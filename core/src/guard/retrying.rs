@@ -46,7 +46,8 @@ impl Guard {
             return mix(further.map_or(0, |further| further.state.budget[1].fetch_add(1, Relaxed)));
         }
         let lane = further.and_then(|further| further.second).map_or(0, |second| from_ref(second.word(0)) as u64);
-        mix(header.boot[0].load(Relaxed) ^ now ^ lane.rotate_left(32))
+        // What is drawn is mixed.
+        header.boot[0].load(Relaxed) ^ now ^ lane.rotate_left(32)
     }
 }
 

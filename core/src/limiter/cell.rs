@@ -14,7 +14,7 @@
 
 use super::numbers::Numbers;
 use super::options::{Algorithm, Options};
-use crate::rate::common::GENERATION_MASK;
+use crate::rate::common::{GENERATION_BITS, GENERATION_MASK};
 use crate::rate::fixed_window::FixedWindow;
 use crate::rate::pacing::Pacing;
 use crate::rate::reserve::Reserving;
@@ -103,9 +103,15 @@ pub struct Set {
     pub since: u64,
 }
 
+/// A side's tag: how many changes there have been | the generation (4 bits).
 #[inline(always)]
 fn generation_of(tag: u64) -> u64 {
-    (tag - 1) % GENERATIONS + 1
+    tag & GENERATION_MASK
+}
+
+/// The tag of the numbers that follow: of the other side.
+fn tag_after(tag: u64) -> u64 {
+    ((tag >> GENERATION_BITS) + 1) << GENERATION_BITS | (generation_of(tag) % GENERATIONS + 1)
 }
 
 /// The generation of the numbers that a word wants.
@@ -183,8 +189,9 @@ impl LimiterCell {
         let side = self.side(wanted(seen));
         let tag = side.tag.load(Acquire);
         let Some(old) = self.set_of(seen) else { return Err(super::options::invalid("limiter: its cell is spoiled")) };
-        let numbers = options.numbers(generation_of(tag + 1))?;
-        self.side(tag + 1).write(tag + 1, options, &numbers, now);
+        let next = tag_after(tag);
+        let numbers = options.numbers(generation_of(next))?;
+        self.side(generation_of(next)).write(next, options, &numbers, now);
         loop {
             match self.word.swap_if(seen, numbers.rescale(&old.numbers, seen, buckets, now)) {
                 Ok(()) => return Ok(()),

@@ -2,7 +2,7 @@
 
 /// The lowest bits of every word of a rate limit: which change of the numbers it is of, 1 to 15 in a circle; 0: nobody
 /// has touched it.
-pub(super) const GENERATION_BITS: u32 = 4;
+pub(crate) const GENERATION_BITS: u32 = 4;
 pub(crate) const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 /// Why a rate limit said no.

@@ -73,13 +73,20 @@ impl SlidingCounter {
         if cost == 0 {
             return Ok((seen, 0));
         }
-        let with = Seen { current: at.current + cost, ..at };
         // As many as both windows hold are no fewer than the estimate.
-        let few = with.current + with.previous <= self.counted.limit;
-        if !few && self.estimate(with) > self.times_per(self.counted.limit) {
-            return Err(Refusal::Empty(self.wait(at, cost)));
+        if at.current + cost + at.previous > self.counted.limit {
+            self.has_room(seen, now, cost)?;
         }
-        Ok((self.word(with), 0))
+        Ok((self.word(Seen { current: at.current + cost, ..at }), 0))
+    }
+
+    /// Whether the estimate is within the limit with `cost` more.
+    #[cold]
+    #[inline(never)]
+    fn has_room(&self, seen: u64, now: u64, cost: u64) -> Result<(), Refusal> {
+        let at = self.seen(seen, now)?;
+        let with = self.estimate(Seen { current: at.current + cost, ..at });
+        if with > self.times_per(self.counted.limit) { Err(Refusal::Empty(self.wait(at, cost))) } else { Ok(()) }
     }
 
     /// Takes `cost` at `now` (ns); the wait is none. **Hot.**

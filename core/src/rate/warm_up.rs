@@ -27,6 +27,10 @@ const PARTS: u64 = 16;
 const FIXED: u32 = 32;
 /// Bits for the slot's time at least.
 const TIME_BITS: u32 = 36;
+/// A call that costs more would need more than the circle has.
+const MOST: u64 = 1 << 54;
+/// 2⁶⁴.
+const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 /// The largest store of permits, in parts.
 const MOST_STORED: f64 = ((1u64 << (u64::BITS - GENERATION_BITS - TIME_BITS)) - 1) as f64;
 
@@ -90,6 +94,9 @@ impl WarmUp {
             return None;
         }
         let (max, threshold) = (max as u64, threshold as u64);
+        if limit >= MOST as f64 {
+            return None;
+        }
         let above = max.checked_sub(threshold).filter(|&above| above > 0 && warm_up_ns > 0)?;
         let fixed = |value: f64| (value * f64::from(FIXED).exp2()).ceil() as u64;
         let numbers = WarmUp {
@@ -142,7 +149,7 @@ impl WarmUp {
         if at.ahead > self.max_wait {
             return Err(Refusal::Empty(self.nanos(at.ahead - self.max_wait)));
         }
-        let spent = at.stored.min(cost.saturating_mul(PARTS));
+        let spent = at.stored.min(cost * PARTS);
         let next = at.now.wrapping_add(at.ahead).wrapping_add(self.time_of(cost, at.stored, spent));
         Ok((self.word(next, at.stored - spent), self.nanos(at.ahead)))
     }
@@ -227,7 +234,7 @@ impl WarmUp {
         let quarter = 1u64 << (u64::BITS - GENERATION_BITS - self.layout.count_bits - 2);
         let possible =
             self.units > 0 && self.threshold < self.max && self.reach < quarter && self.max_wait <= self.reach;
-        (possible && is_generation(self.generation)).then_some(self)
+        (possible && self.most <= MOST && is_generation(self.generation)).then_some(self)
     }
 
     #[inline]
@@ -248,12 +255,13 @@ impl WarmUp {
     #[inline]
     fn time_of(&self, cost: u64, stored: u64, spent: u64) -> u64 {
         if stored <= self.threshold {
-            return cost.saturating_mul(UNITS);
+            return cost * UNITS;
         }
-        let square = |stored: u64| u128::from(stored.saturating_sub(self.threshold)).pow(2);
-        let squares = square(stored) - square(stored.saturating_sub(spent));
-        let longer = squares.saturating_mul(u128::from(self.slope)).div_ceil(1 << FIXED);
-        cost.saturating_mul(UNITS).saturating_add(saturating(longer))
+        // What is stored has 24 bits, so that its square fits; that of garbage need not.
+        let square = |stored: u64| stored.saturating_sub(self.threshold).wrapping_pow(2);
+        let squares = square(stored).wrapping_sub(square(stored.saturating_sub(spent)));
+        let longer = (u128::from(squares) * u128::from(self.slope)).div_ceil(1 << FIXED);
+        (cost * UNITS).saturating_add(saturating(longer))
     }
 
     /// A time or length in units, rounded down.
@@ -262,10 +270,23 @@ impl WarmUp {
         ((u128::from(ns) * u128::from(self.units)) >> 64) as u64
     }
 
-    /// A length in ns, rounded up.
+    /// A length in ns, rounded up. The division is one of floating point, which does not wait for the word; what it is off by is
+    /// found out exactly.
     #[inline]
     fn nanos(&self, units: u64) -> u64 {
-        if units == 0 { 0 } else { saturating((u128::from(units) << 64).div_ceil(u128::from(self.units))) }
+        // A little less than what comes out, so that the quotient is never too large, and too small by less than two.
+        let about = (units as i64 as f64 * (TWO_TO_64 * (1.0 - f64::EPSILON * 4.0) / self.units as f64)) as i64 as u64;
+        if (units | about) >> 48 != 0 {
+            return self.nanos_of_many(units);
+        }
+        let divisor = u128::from(self.units);
+        let rest = (u128::from(units) << 64).wrapping_sub(u128::from(about) * divisor);
+        about + u64::from(rest > 0) + u64::from(rest > divisor)
+    }
+
+    #[cold]
+    fn nanos_of_many(&self, units: u64) -> u64 {
+        saturating((u128::from(units) << 64).div_ceil(u128::from(self.units)))
     }
 
     #[inline]
@@ -286,6 +307,15 @@ mod tests {
     /// 1000 a second in 10 s, from a third.
     fn ramp(max_wait: u64) -> WarmUp {
         WarmUp::new(1000.0, SECOND, 10 * SECOND, 3.0, max_wait, 1).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn waits_are_rounded_up_exactly(per in 65u64..1 << 46, bits in 0u32..50, units: u64) {
+            let rule = WarmUp::new(1.0, per, 1000 * per, 3.0, 0, 1).unwrap();
+            let units = units >> (63 - bits);
+            prop_assert_eq!(rule.nanos(units), rule.nanos_of_many(units));
+        }
     }
 
     /// How many are admitted in each second when one is offered every 10 µs.

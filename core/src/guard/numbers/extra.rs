@@ -1,6 +1,7 @@
 //! The numbers of disciplines that only some guards have, in a block of their own beside the guard's.
 
 use super::mode;
+use crate::breaker::running::Slow;
 use crate::fault::Fault;
 use crate::fault::when::When;
 use crate::guard::cell::MAX_RATES;
@@ -141,6 +142,24 @@ impl Extra {
 }
 
 impl ExtraBlock {
+    /// Over how many ns a call is slow for the breaker.
+    #[inline]
+    pub fn slow_over_ns(&self) -> u64 {
+        self.slow[1].load(Relaxed)
+    }
+
+    /// How the breaker counts calls that are running.
+    #[inline]
+    pub fn slow_running(&self) -> Slow {
+        Slow::of([self.slow[2].load(Relaxed), self.slow[3].load(Relaxed)])
+    }
+
+    /// The first word of the budget, which tells its kind.
+    #[inline]
+    pub fn budget_kind(&self) -> u64 {
+        self.budget[0].load(Relaxed)
+    }
+
     /// What a rate limit follows: see [`crate::guard::follow`].
     #[inline]
     pub fn follow_of(&self, index: usize) -> [u64; 2] {

@@ -52,6 +52,10 @@ impl Reserve {
     }
 }
 
+/// The first word of a budget by its kind; of any other there is none.
+const RATIO: u64 = 1;
+const QUOTA: u64 = 2;
+
 /// The part of a reserve that stands for a class.
 #[inline]
 fn left_by(reserve: &[u64; 3], class: Criticality) -> u64 {
@@ -83,6 +87,12 @@ impl Budget {
         }
     }
 
+    /// The same of the budget of these [`Budget::words`].
+    #[inline(always)]
+    pub fn begin_by<W: Word>([kind, a, b, c, d, e, f, g]: [u64; 8], word: &W, now: u64) -> Result<(), Exhausted> {
+        if kind == RATIO { Ratio::of([a, b, c, d, e, f, g]).deposit(word, now) } else { Ok(()) }
+    }
+
     /// Takes what a retry (or a hedge) costs, and tells how much that was. **Hot.**
     #[inline(always)]
     pub fn spend<W: Word>(&self, word: &W, class: Criticality, price: Price, now: u64) -> Result<u32, Exhausted> {
@@ -93,10 +103,10 @@ impl Budget {
         }
     }
 
-    /// Whether success says anything to it: what [`Budget::succeed`] would change.
+    /// Whether success says anything to a budget whose first word this is: what [`Budget::succeed`] would change.
     #[inline(always)]
-    pub fn hears_of_success(&self) -> bool {
-        matches!(self, Budget::Quota(_))
+    pub fn hears_of_success(kind: u64) -> bool {
+        kind == QUOTA
     }
 
     /// The call succeeded; `taken` is what its last retry took, 0 if there was none. **Hot.**
@@ -121,8 +131,8 @@ impl Budget {
     pub fn words(&self) -> [u64; 8] {
         let (kind, [a, b, c, d, e, f, g]) = match self {
             Budget::Unlimited => (0, [0; 7]),
-            Budget::Ratio(ratio) => (1, ratio.words()),
-            Budget::Quota(quota) => (2, quota.words()),
+            Budget::Ratio(ratio) => (RATIO, ratio.words()),
+            Budget::Quota(quota) => (QUOTA, quota.words()),
         };
         [kind, a, b, c, d, e, f, g]
     }
@@ -131,8 +141,8 @@ impl Budget {
     #[inline(always)]
     pub fn of([kind, a, b, c, d, e, f, g]: [u64; 8]) -> Budget {
         match kind {
-            1 => Budget::Ratio(Ratio::of([a, b, c, d, e, f, g])),
-            2 => Budget::Quota(Quota::of([a, b, c, d, e, f, g])),
+            RATIO => Budget::Ratio(Ratio::of([a, b, c, d, e, f, g])),
+            QUOTA => Budget::Quota(Quota::of([a, b, c, d, e, f, g])),
             _ => Budget::Unlimited,
         }
     }
