@@ -50,7 +50,7 @@ type Numbers struct {
 	Burst int
 
 	since uint64 // when they came in force
-	tag   uint64 // the number of the change, in the segment
+	tag   uint64 // what stands over them in the segment
 }
 
 // New makes numbers of generation 1. It always can: a token that takes over a year is

@@ -84,7 +84,7 @@ func (p *Place) read(side uint64) *Numbers {
 	if words[wordTag].Load() != tag {
 		return nil
 	}
-	n := &Numbers{generation: (tag-1)%generations + 1, tag: tag, since: w[wordSince]}
+	n := &Numbers{generation: tag & generationMask, tag: tag, since: w[wordSince]}
 	n.set(&w)
 	return n
 }
