@@ -21,6 +21,10 @@ const WHOLE: &str = r#"{"version":1,"guards":{"g":{
     "system":{"cpu":0.9},"concurrency":{"algorithm":"aimd","min":8,"max":8},
     "breaker":{"error_ratio":1.0,"slow":{"ratio":1,"over":"1h"}}}}}"#;
 
+/// With a window of the last calls, which becomes full. A call that died with its place not taken lets one take another path.
+const LAST_CALLS: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
+    "breaker":{"error_ratio":1.0,"window_calls":100,"min_calls":100}}}}"#;
+
 /// From one instruction at which the child is killed to the next that is tried.
 const STRIDE: usize = if cfg!(debug_assertions) { 97 } else { 1 };
 
@@ -127,6 +131,10 @@ impl Path {
         path
     }
 
+    fn in_common(&self, other: &Path) -> usize {
+        self.addresses.iter().zip(&other.addresses).take_while(|(one, other)| one == other).count()
+    }
+
     /// Kills a child that is about to execute its `steps`th address. False: it took another path.
     fn kill_at(&self, steps: usize, runtime: &Runtime, guard: &'static Guard, outcome: Outcome) -> bool {
         // It runs to the last address on the way that it has not been at before, and goes on step by step.
@@ -165,7 +173,10 @@ fn kill_everywhere(document: &str, outcome: Outcome, stride: usize) {
     while steps < path.addresses.len() {
         let before = guard.stats().unwrap();
         if !path.kill_at(steps, &runtime, guard, outcome) {
-            path = Path::of(&runtime, guard, outcome);
+            let other = Path::of(&runtime, guard, outcome);
+            // From where they part, nothing was tried of it.
+            steps = steps.min(path.in_common(&other));
+            path = other;
             other_paths += 1;
             assert!(other_paths < 100, "calls are too different to be compared");
             continue;
@@ -194,4 +205,9 @@ fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
 #[test]
 fn so_does_one_whose_guard_has_every_stage() {
     kill_everywhere(WHOLE, Outcome::Success, STRIDE);
+}
+
+#[test]
+fn so_does_one_that_counts_the_last_calls() {
+    kill_everywhere(LAST_CALLS, Outcome::Success, STRIDE);
 }

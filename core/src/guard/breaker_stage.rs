@@ -70,13 +70,19 @@ impl Guard {
 
     /// Counts a call that ended well, and not slowly, among the last so many. False: there is more to it.
     #[inline(always)]
-    pub(super) fn counts_good_end(&self, facts: &Facts, breaker: u64, end: (Outcome, u64)) -> bool {
+    pub(super) fn counts_good_end(&'static self, facts: &Facts, breaker: u64, end: (Outcome, u64), now: u64) -> bool {
         let hot = &self.cell().hot;
-        if facts.is_slow(end) || hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+        let Some(calls) = facts.last_calls().filter(|_| !facts.is_slow(end) && facts.numbers_stand()) else {
+            return false;
+        };
+        if !calls.count(&hot.breaker, state::generation_of(breaker), GOOD) {
             return false;
         }
-        let Some(calls) = facts.last_calls().filter(|_| facts.numbers_stand()) else { return false };
-        calls.count(&hot.breaker, state::generation_of(breaker), GOOD)
+        // After it was counted, so that of two calls that end at once at least one sees both.
+        if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+            self.end_failures(facts, breaker, Place::of(now, facts.window(), breaker), now);
+        }
+        true
     }
 
     /// Counts a call that was judged in the generation that `breaker`, a word of it, is of.
@@ -251,7 +257,8 @@ impl Guard {
         if !is_time_to_look(seen.load(Relaxed), slow.over_ns, now) {
             return false;
         }
-        seen.store(now, Relaxed);
+        // As the epochs of the rings go.
+        seen.store(now - now % between_looks(slow.over_ns), Relaxed);
         self.judge_window(facts, breaker, Place::of(now, facts.window(), breaker), now);
         self.cell().hot.breaker.load(Acquire) != breaker
     }
@@ -372,7 +379,12 @@ impl Facts {
 /// goes back makes it due.
 #[inline(always)]
 fn is_time_to_look(seen: u64, over_ns: u64, now: u64) -> bool {
-    now.wrapping_sub(seen) >= (over_ns / 4).max(1 << 18)
+    now.wrapping_sub(seen) >= between_looks(over_ns)
+}
+
+#[inline(always)]
+fn between_looks(over_ns: u64) -> u64 {
+    (over_ns / 4).max(1 << 18)
 }
 
 /// The count in [`super::extra::State::running_before`].

@@ -95,7 +95,7 @@ impl Permit {
         let end = (Outcome::Success, duration);
         if self.marks.has(JUDGED) && facts.flags().has_breaker() {
             if FURTHER && facts.takes_more_to_judge(end) {
-                if !guard.counts_good_end(facts, self.breaker, end) {
+                if !guard.counts_good_end(facts, self.breaker, end, now) {
                     guard.tell_whole_breaker(facts, run.into(), self.breaker, end, now);
                 }
             } else {

@@ -80,6 +80,7 @@ impl<'a> Taken<'a> {
     pub(super) fn end(self, tokens: &Tokens, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         if self.marks.has(FOLLOWED) {
             permit.followed = followed(&self.go, call.key, self.cost);
+            permit.rate_wait_ns = 0;
         }
         self.finish(tokens, call, permit)
     }

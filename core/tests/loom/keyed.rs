@@ -144,6 +144,21 @@ fn who_sleeps_after_reading_the_clock_takes_no_place_that_is_needed() {
     });
 }
 
+/// A place whose key's bucket is full is there for another, also for one that has to read the clock again.
+#[test]
+fn who_sleeps_after_reading_the_clock_does_not_take_a_set_for_full() {
+    model_with(1, || {
+        let (rule, set) = (keyed(1, OnFull::Refuse), SmallSet::new());
+        assert!(set.take(&rule, 1, 0).is_ok() && set.take(&rule, 2, 0).is_ok());
+        let in_threads = set.clone();
+        let answers = on_threads(2, move |thread| match thread {
+            0 => in_threads.take(&rule, 7, SECOND + 100),
+            _ => in_threads.take(&rule, 1, LATE),
+        });
+        assert!(matches!(answers[0], Ok(Source::Key) | Err(KeyRefusal::Stale)), "{answers:?}");
+    });
+}
+
 #[test]
 fn who_sleeps_after_reading_the_clock_makes_no_tokens_of_the_shared_bucket() {
     model_with(1, || {

@@ -135,11 +135,11 @@ impl Keyed {
         if self.overrides.find(key.hash).is_some() {
             return false;
         }
-        let replaced = self.numbers.take_one(&table.set(key.hash), Known::of(key.hash, PLACES), now);
-        if let Some(dice) = replaced {
+        let left = self.numbers.take_one(&table.set(key.hash), Known::of(key.hash, PLACES), now);
+        if let Some(dice) = left {
             count_sampled(table, key, dice, now);
         }
-        replaced.is_some()
+        left.is_some()
     }
 
     /// The decision, and a number that differs from call to call.

@@ -4,7 +4,7 @@ use super::pace::{Pace, Ticking};
 use super::place;
 use super::set::{ROUNDS, Set};
 use super::{OnFull, Refusal};
-use crate::word::{Word, update, update_if};
+use crate::word::{Word, update};
 
 /// How many changes of a rule ago words may be and still be understood.
 pub const REMEMBERED: usize = 7;
@@ -96,7 +96,13 @@ impl Numbers {
         for _ in 0..ROUNDS {
             self.refresh(set, &at)?;
             let insert = || set.insert(key.print, key.home, |word| self.holds(set, &at) && self.idle(word, &at));
-            let Some(place) = set.find(key.print, key.home).or_else(insert) else { break };
+            let Some(place) = set.find(key.print, key.home).or_else(insert) else {
+                if self.holds(set, &at) {
+                    break;
+                }
+                // The set is of another time by now, so that it cannot be told whose buckets are full.
+                continue;
+            };
             match update(place, |seen| self.spend(seen, set, key, &at, cost)) {
                 Ok(word) => return Ok((Source::Key, word)),
                 Err(Some(refusal)) => return Err(refusal),
@@ -107,13 +113,13 @@ impl Numbers {
         self.without_place(set, &at, cost)
     }
 
-    /// Takes one token of a key that is there, of a set that needs no tidying; tells the word that it replaced, which
+    /// Takes one token of a key that is there, of a set that needs no tidying; tells the word that it left, which
     /// differs from call to call. None: nothing was done. **Hot.**
     #[inline(always)]
     pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
         let (at, cost) = (self.at(now), self.pace.cost(1)?);
         let place = set.find(key.print, key.home)?;
-        update_if(place, |seen| self.spend(seen, set, key, &at, cost).ok().map(|(next, _)| next))
+        update(place, |seen| self.spend(seen, set, key, &at, cost)).ok()
     }
 
     /// Gives `cost` tokens back to where they came from. Words of other numbers, and full buckets, stay as they are.

@@ -8,7 +8,8 @@
 //! Every word is read before the stamp that it is understood by, as a thread may sleep at any moment: one that wakes
 //! in a later epoch sees a later stamp, and reads the clock again. What it takes in the moments before counts from its
 //! reading of the clock. So a key whose bucket was full, and whose place went to another in the time that a thread slept, may
-//! pass once more at most by that thread, with no more than a burst.
+//! pass once more at most by that thread, with no more than a burst. One that slept for more than four epochs before it took from a full
+//! bucket leaves a word that seems to lie ahead: until [`super::Keyed::settle`] the key is refused.
 
 use super::Refusal;
 use super::numbers::{Moment, Numbers};
