@@ -70,12 +70,12 @@ impl Taken<'_> {
                 // Mostly it is our numbers that are old. If it is the table, again and again, it has to be mended: time went back, or
                 // whoever put these numbers in force died on the way.
                 if tries >= MEND_AFTER && guard.numbers().tag() == self.facts.tag() {
-                    limit.keyed().rebase(table, &key, guard.now());
+                    limit.keyed().rebase(table, &key, || guard.now());
                 }
                 return Err(Ended::Again);
             }
             Err(Refusal::Empty { wait_ns, .. }) => {
-                limit.keyed().settle(table, &key, guard.now());
+                limit.keyed().settle(table, &key, self.now, || guard.now());
                 wait_ns
             }
             Err(Refusal::Full) => 0,

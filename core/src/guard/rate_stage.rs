@@ -236,7 +236,7 @@ impl Taken<'_> {
     fn refused_by(&self, limit: &Limit<'_>, refusal: Refusal, index: usize) -> Ended {
         let retry_after_ns = match refusal {
             Refusal::Empty(ns) => {
-                limit.rate.rebase(limit.word, self.guard.now());
+                limit.rate.rebase(limit.word, || self.guard.now());
                 ns
             }
             Refusal::Never => u64::MAX,

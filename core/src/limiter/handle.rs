@@ -280,7 +280,7 @@ impl Limiter {
     #[cold]
     fn refused(&self, at: u64) {
         if let (0, Some(set)) = (at, self.cell().set_of(self.cell().word.get())) {
-            set.numbers.rebase(&self.cell().word, self.time(0));
+            set.numbers.rebase(&self.cell().word, || self.time(0));
         }
     }
 

@@ -138,11 +138,11 @@ impl Numbers {
 
     /// Mends a word that lies further ahead than it can, because time went back: see [`Rate::rebase`].
     #[cold]
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
         match self {
-            Numbers::Bucket(Bucket::Flowing(bucket)) => bucket.rebase(word, now),
+            Numbers::Bucket(Bucket::Flowing(bucket)) => bucket.rebase(word, clock),
             Numbers::Bucket(_) => {}
-            Numbers::Other(rate) => rate.rebase(word, now),
+            Numbers::Other(rate) => rate.rebase(word, clock),
         }
     }
 }

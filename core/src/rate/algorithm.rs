@@ -262,18 +262,18 @@ impl Rate {
         }
     }
 
-    /// Brings a word to `now` that lies further ahead than it can, because time went back. `now` must be read anew for this. To be called when
+    /// Brings a word to the present that lies further ahead than it can, because time went back. `clock` is read after the word. To be called when
     /// it has refused.
     #[cold]
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
         match self {
-            Rate::TokenBucket(rate) => rate.rebase(word, now),
-            Rate::Reserving(rate) => rate.rebase(word, now),
-            Rate::Pacing(rate) => rate.rebase(word, now),
-            Rate::FixedWindow(rate) => rate.rebase(word, now),
-            Rate::SlidingCounter(rate) => rate.rebase(word, now),
-            Rate::SlidingWindow(rate) => rate.rebase(word, now),
-            Rate::WarmUp(rate) => rate.rebase(word, now),
+            Rate::TokenBucket(rate) => rate.rebase(word, clock),
+            Rate::Reserving(rate) => rate.rebase(word, clock),
+            Rate::Pacing(rate) => rate.rebase(word, clock),
+            Rate::FixedWindow(rate) => rate.rebase(word, clock),
+            Rate::SlidingCounter(rate) => rate.rebase(word, clock),
+            Rate::SlidingWindow(rate) => rate.rebase(word, clock),
+            Rate::WarmUp(rate) => rate.rebase(word, clock),
         }
     }
 }
@@ -347,6 +347,25 @@ mod tests {
         }
     }
 
+    /// While one that will mend a word sleeps, after it has read the clock, another takes.
+    #[test]
+    fn who_mends_a_word_and_sleeps_gives_nobody_anything() {
+        for rate in rates(3) {
+            let (word, buckets) = words();
+            rate.take(&word, &buckets, SECOND, 1).unwrap();
+            let later = 1000 * SECOND;
+            rate.rebase(&word, || {
+                rate.take(&word, &buckets, later, 1).unwrap();
+                SECOND / 2
+            });
+            let pressure = rate.pressure(word.load(Relaxed), &buckets, later);
+            let (plain, buckets) = words();
+            rate.take(&plain, &buckets, SECOND, 1).unwrap();
+            rate.take(&plain, &buckets, later, 1).unwrap();
+            assert_eq!(pressure, rate.pressure(plain.load(Relaxed), &buckets, later), "{rate:?}");
+        }
+    }
+
     #[test]
     fn what_is_taken_can_be_given_back() {
         for rate in rates(3) {
@@ -367,7 +386,7 @@ mod tests {
         for rate in rates(3) {
             let (word, buckets) = words();
             rate.take(&word, &buckets, 9000 * SECOND, 10).unwrap();
-            rate.rebase(&word, SECOND);
+            rate.rebase(&word, || SECOND);
             // Three cold seconds for ten calls are the most.
             assert!(rate.step(word.load(Relaxed), &buckets, 4 * SECOND, 1).is_ok(), "{rate:?}");
         }

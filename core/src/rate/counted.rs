@@ -40,10 +40,10 @@ impl Counted {
         self.layout.word(index, counts, self.generation)
     }
 
-    /// Brings a word that lies ahead of `now`, because time went back, into the window of `now`, with what `kept` leaves of its counts.
-    /// `now` must be read anew for this, or a late thread would open a window again that is over.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64, kept: impl FnOnce([u64; 2]) -> [u64; 2]) {
-        let (seen, index) = (word.get(), self.grid.place(now).index);
+    /// Brings a word that lies ahead of the present, because time went back, into the window of the present, with what `kept` leaves of its counts.
+    /// `clock` is read after the word, or a late thread would open a window again that is over.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64, kept: impl FnOnce([u64; 2]) -> [u64; 2]) {
+        let (seen, index) = (word.get(), self.grid.place(clock()).index);
         if untouched(seen, self.generation) == Ok(false) && self.layout.behind(seen, index) < 0 {
             // Failing means that another did it, or time went on.
             let _ = word.swap_if(seen, self.word(index, kept(self.layout.counts(seen))));

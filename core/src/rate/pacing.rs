@@ -113,10 +113,10 @@ impl Pacing {
         owns(word, self.slots.generation)
     }
 
-    /// Brings a word to `now` that lies further ahead than a queue can be, because time went back: it is as long as it can be, and gets shorter
-    /// from now on. `now` must be read anew for this, or a late thread would take time back that has passed.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let seen = word.get();
+    /// Brings a word to the present that lies further ahead than a queue can be, because time went back: it is as long as it can be, and gets shorter
+    /// from now on. `clock` is read after the word, or a late thread would take time back that has passed.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        let (seen, now) = (word.get(), clock());
         if seen & GENERATION_MASK == self.slots.generation && self.slots.ahead(seen, now) > self.reach() as i64 {
             // Failing means that another did it, or time went on.
             let _ = word.swap_if(seen, self.slots.word(now, self.reach()));
@@ -205,11 +205,11 @@ mod tests {
         let (rule, word) = (pacing(), AtomicU64::new(0));
         rule.take(&word, 3600 * SECOND, 1).unwrap();
         assert!(rule.take(&word, 0, 1).is_err());
-        rule.rebase(&word, 0);
+        rule.rebase(&word, || 0);
         assert_eq!(rule.take(&word, 0, 1), Err(Refusal::Empty(SECOND)), "the dearest call may have gone");
         assert_eq!(rule.take(&word, SECOND, 1), Ok(250));
         let before = word.load(Relaxed);
-        rule.rebase(&word, SECOND);
+        rule.rebase(&word, || SECOND);
         assert_eq!(word.load(Relaxed), before, "nothing to rebase");
     }
 

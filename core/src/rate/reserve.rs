@@ -215,10 +215,10 @@ impl Reserving {
         owns(word, self.bucket.generation)
     }
 
-    /// Brings a word to `now` that lies further ahead than a bucket in debt can be, because time went back: it is empty now, and
-    /// fills from now on. `now` must be read anew for this, or a late thread would take time back that has passed.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let seen = word.get();
+    /// Brings a word to the present that lies further ahead than a bucket in debt can be, because time went back: it is empty now, and
+    /// fills from now on. `clock` is read after the word, or a late thread would take time back that has passed.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        let (seen, now) = (word.get(), clock());
         let own = seen & GENERATION_MASK == self.bucket.generation;
         if own && self.bucket.ahead(seen, now) > self.deepest() as i64 {
             // Failing means that another did it, or time went on.
@@ -350,10 +350,10 @@ mod tests {
         let (rule, word) = (reserving(2, SECOND), AtomicU64::new(0));
         rule.take(&word, 3600 * SECOND, 1).unwrap();
         assert!(rule.take_or_wait(&word, 0, 1, u64::MAX).is_err());
-        rule.rebase(&word, 0);
+        rule.rebase(&word, || 0);
         assert_eq!(rule.take_or_wait(&word, 0, 1, u64::MAX), Ok(TOKEN));
         let before = word.load(Relaxed);
-        rule.rebase(&word, 0);
+        rule.rebase(&word, || 0);
         assert_eq!(word.load(Relaxed), before, "debt is none that time made");
     }
 

@@ -141,10 +141,10 @@ impl SlidingCounter {
         owns(word, self.counted.generation)
     }
 
-    /// Brings a word that lies ahead of `now`, because time went back, into the window of `now` with what it has counted. `now`
-    /// must be read anew for this, or a late thread would open a window again that is over.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        self.counted.rebase(word, now, |counts| counts);
+    /// Brings a word that lies ahead of the present, because time went back, into the window of the present with what it has counted. `clock`
+    /// is read after the word, or a late thread would open a window again that is over.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        self.counted.rebase(word, clock, |counts| counts);
     }
 
     #[inline]
@@ -250,10 +250,10 @@ mod tests {
         let (rule, word) = (counter(2), AtomicU64::new(0));
         rule.take(&word, 3_600_000, 2).unwrap();
         assert_eq!(rule.take(&word, 100, 1), Err(Refusal::Empty(3_600_000 + 1500 - 100)));
-        rule.rebase(&word, 100);
+        rule.rebase(&word, || 100);
         assert_eq!(rule.take(&word, 100, 1), Err(Refusal::Empty(1400)));
         assert_eq!(rule.take(&word, 1500, 1), Ok(0));
-        rule.rebase(&word, 1500);
+        rule.rebase(&word, || 1500);
         assert_eq!(rule.take(&word, 1500, 1), Err(Refusal::Empty(500)), "nothing to rebase");
     }
 

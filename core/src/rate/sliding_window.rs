@@ -161,10 +161,10 @@ impl SlidingWindow {
         owns(word, self.counted.generation)
     }
 
-    /// Brings a decision word that lies ahead of `now`, because time went back, into the bucket of `now` with all that it has counted. `now`
-    /// must be read anew for this, or a late thread would open a bucket again that is over.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        self.counted.rebase(word, now, |[current, earlier]| [(current + earlier).min(self.counted.limit), 0]);
+    /// Brings a decision word that lies ahead of the present, because time went back, into the bucket of the present with all that it has counted. `clock`
+    /// is read after the word, or a late thread would open a bucket again that is over.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        self.counted.rebase(word, clock, |[current, earlier]| [(current + earlier).min(self.counted.limit), 0]);
     }
 
     /// All that counts at `now`.
@@ -354,12 +354,12 @@ mod tests {
             window.take(now, 1).unwrap();
         }
         assert!(window.take(100, 1).is_err());
-        window.rule.rebase(&window.word, 100);
+        window.rule.rebase(&window.word, || 100);
         assert_eq!(window.take(100, 1), Err(Refusal::Empty(1000)));
         for now in 110..120 {
             assert_eq!(window.take(now * 10, 1).is_ok(), now < 113, "the words of later buckets are passed over");
         }
-        window.rule.rebase(&window.word, 1200);
+        window.rule.rebase(&window.word, || 1200);
         assert!(window.take(1200, 1).is_err(), "nothing to rebase");
     }
 

@@ -172,10 +172,10 @@ impl Bucket {
         word & GENERATION_MASK == self.generation || word & GENERATION_MASK == 0
     }
 
-    /// Brings a word to `now` that lies further ahead than a bucket can be, because time went back: it is empty now, and
-    /// fills from now on. `now` must be read anew for this, or a late thread would take time back that has passed.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let seen = word.get();
+    /// Brings a word to the present that lies further ahead than a bucket can be, because time went back: it is empty now, and
+    /// fills from now on. `clock` is read after the word, or a late thread would take time back that has passed.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        let (seen, now) = (word.get(), clock());
         if seen & GENERATION_MASK == self.generation && self.ahead(seen, now) > self.tolerance as i64 {
             // Failing means that another did it, or time went on.
             let _ = word.swap_if(seen, self.word(now, self.tolerance));
@@ -298,10 +298,10 @@ mod tests {
         let (rule, word) = (bucket(10.0, 5), AtomicU64::new(0));
         assert_eq!(rule.take(&word, 3600 * SECOND, 5), Ok(()));
         assert_eq!(rule.take(&word, 0, 1), Err(Refusal::Empty(SECOND / 10)));
-        rule.rebase(&word, 0);
+        rule.rebase(&word, || 0);
         assert_eq!(rule.take(&word, SECOND / 10 - 1, 1), Err(Refusal::Empty(1)));
         assert_eq!(rule.take(&word, SECOND / 10, 1), Ok(()));
-        rule.rebase(&word, SECOND / 10);
+        rule.rebase(&word, || SECOND / 10);
         assert_eq!(rule.take(&word, SECOND / 10, 1), Err(Refusal::Empty(SECOND / 10)), "nothing to rebase");
     }
 

@@ -211,10 +211,10 @@ impl WarmUp {
         owns(word, self.generation)
     }
 
-    /// Brings a word to `now` that lies further ahead than a queue can be, because time went back or half a circle was idle: it is cold, and
-    /// its next slot is one cold interval away. `now` must be read anew for this, or a late thread would take time back that has passed.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let seen = word.get();
+    /// Brings a word to the present that lies further ahead than a queue can be, because time went back or half a circle was idle: it is cold, and
+    /// its next slot is one cold interval away. `clock` is read after the word, or a late thread would take time back that has passed.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        let (seen, now) = (word.get(), clock());
         let ahead = self.layout.behind(seen, self.time(now)).saturating_neg();
         if untouched(seen, self.generation) == Ok(false) && ahead > self.reach as i64 {
             let interval = self.time_of(1, self.max, PARTS.min(self.max));
@@ -397,12 +397,12 @@ mod tests {
         let (rule, word) = (ramp(0), AtomicU64::new(0));
         seconds(&rule, &word, 3600, 11);
         assert!(rule.take(&word, 5, 1).is_err());
-        rule.rebase(&word, 5);
+        rule.rebase(&word, || 5);
         let Err(Refusal::Empty(ns)) = rule.take(&word, 5, 1) else { panic!("one cold interval away") };
         assert!((2_990_000..=3_050_000).contains(&ns), "{ns}");
         assert_eq!(rule.take(&word, 5 + ns, 1), Ok(0));
         let before = word.load(Relaxed);
-        rule.rebase(&word, 5 + ns);
+        rule.rebase(&word, || 5 + ns);
         assert_eq!(word.load(Relaxed), before, "nothing to rebase");
     }
 

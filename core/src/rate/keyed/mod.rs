@@ -181,19 +181,19 @@ impl Keyed {
     /// Brings the key's set to a time that has gone back, or to this rule: for [`Refusal::Stale`] that comes again
     /// with the rule just loaded and the clock just read. Where that tells too little, buckets are full: keys may
     /// use a burst again.
-    pub fn rebase<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64) {
+    pub fn rebase<W: Word>(&self, table: &Table<W>, key: &Key<'_>, clock: impl Fn() -> u64) {
         match self.overrides.find(key.hash) {
-            Some(_) => self.overrides.rebase(table.own, key.hash, now),
-            None => self.numbers.rebase(&table.set(key.hash), now),
+            Some(_) => self.overrides.rebase(table.own, key.hash, clock),
+            None => self.numbers.rebase(&table.set(key.hash), clock),
         }
     }
 
-    /// Brings what lies further ahead than a bucket can be, because time went back a little, to `now`, which has to be read anew: it is
-    /// empty now, and fills from now on. For a key that was refused. Words of other numbers stay as they are.
-    pub fn settle<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64) {
+    /// Brings what lies further ahead of `now` than a bucket can be, because time went back a little, to the time of `clock`, which is read
+    /// after the word: it is empty then, and fills from there on. For a key that was refused at `now`. Words of other numbers stay as they are.
+    pub fn settle<W: Word>(&self, table: &Table<W>, key: &Key<'_>, now: u64, clock: impl Fn() -> u64) {
         match self.overrides.find(key.hash) {
-            Some(_) => self.overrides.settle(table.own, key.hash, now),
-            None => self.numbers.settle(&table.set(key.hash), now),
+            Some(_) => self.overrides.settle(table.own, key.hash, clock),
+            None => self.numbers.settle(&table.set(key.hash), now, clock),
         }
     }
 

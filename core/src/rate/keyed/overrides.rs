@@ -101,19 +101,19 @@ impl Overrides {
     }
 
     /// See [`super::Keyed::settle`].
-    pub(super) fn settle<W: Word>(&self, own: &[W], hash: u64, now: u64) {
+    pub(super) fn settle<W: Word>(&self, own: &[W], hash: u64, clock: impl Fn() -> u64) {
         let Some(entry) = self.find(hash) else { return };
         if let (Some(bucket), Some(word)) = (entry.bucket(), own.get(usize::from(entry.place))) {
-            bucket.rebase(word, now);
+            bucket.rebase(word, clock);
         }
     }
 
     /// Mends the word of a key: of numbers that seem later, or further ahead than it can be, because time went back.
-    pub(super) fn rebase<W: Word>(&self, own: &[W], hash: u64, now: u64) {
+    pub(super) fn rebase<W: Word>(&self, own: &[W], hash: u64, clock: impl Fn() -> u64) {
         let Some(entry) = self.find(hash) else { return };
         if let (Some(bucket), Some(word)) = (entry.bucket(), own.get(usize::from(entry.place))) {
-            match entry.bring_over(&bucket, word, now) {
-                Ok(()) => bucket.rebase(word, now),
+            match entry.bring_over(&bucket, word, clock()) {
+                Ok(()) => bucket.rebase(word, clock),
                 Err(_) => empty(word),
             }
         }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(later.take(&own, mix(1), 900 * SECOND, 10), Some(Ok(())));
         let now = Overrides::new(&[(mix(1), limit(10, 4))], &Overrides::NONE).unwrap();
         assert_eq!(now.take(&own, mix(1), 0, 1), Some(Err(Refusal::Stale)));
-        now.rebase(&own, mix(1), 0);
+        now.rebase(&own, mix(1), || 0);
         assert_eq!(now.take(&own, mix(1), 0, 10), Some(Ok(())));
     }
 

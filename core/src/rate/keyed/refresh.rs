@@ -120,36 +120,44 @@ impl Numbers {
     /// Brings a set to a time that has gone back, or to numbers although it is of ones that seem later. A key that
     /// lies further ahead than a bucket can be is empty now, and fills from now on; by more than an epoch, or of
     /// unknown numbers, its bucket is full.
-    pub(super) fn rebase<W: Word, const P: usize>(&self, set: &Set<W, P>, now: u64) {
-        let at = self.at(now);
+    pub(super) fn rebase<W: Word, const P: usize>(&self, set: &Set<W, P>, clock: impl Fn() -> u64) {
         let stamp = place::stamp_of(set.stamp.get());
+        let now = clock();
+        let at = self.at(now);
         match self.before(stamp, &at) {
             Err(_) => self.renew(set, &at, &Before { stamp, then: None, past: true }),
             Ok(Some(before)) => self.renew(set, &at, &before),
-            Ok(None) => self.pull_back(set, &at),
+            Ok(None) => self.pull_back(set, now, clock),
         }
     }
 
     /// See [`super::Keyed::settle`].
-    pub(super) fn settle<W: Word, const P: usize>(&self, set: &Set<W, P>, now: u64) {
-        let at = self.at(now);
-        if let Ok(None) = self.before(place::stamp_of(set.stamp.get()), &at) {
-            self.pull_back(set, &at);
+    pub(super) fn settle<W: Word, const P: usize>(&self, set: &Set<W, P>, now: u64, clock: impl Fn() -> u64) {
+        if self.holds(set, &self.at(now)) {
+            self.pull_back(set, now, clock);
         }
     }
 
-    /// Makes what lies too far ahead an empty bucket of now. Failing swaps mean that time went on.
-    fn pull_back<W: Word, const P: usize>(&self, set: &Set<W, P>, at: &Moment) {
-        let empty = at.tick.wrapping_add(self.fill() as u64);
+    /// Makes what lies too far ahead an empty bucket of now. The clock is read after the word, as whoever sleeps in between would
+    /// take what others wrote meanwhile for too far ahead. Failing swaps mean that time went on.
+    fn pull_back<W: Word, const P: usize>(&self, set: &Set<W, P>, now: u64, clock: impl Fn() -> u64) {
+        let is_too_far = |seen: u64, at: &Moment| {
+            place::generation(seen) == self.generation && place::ahead(seen, at.tick) > self.fill()
+        };
+        let (refused, empty) = (self.at(now), |at: &Moment| at.tick.wrapping_add(self.fill() as u64));
         for place in set.places {
             let seen = place.get();
-            if place::generation(seen) == self.generation && place::ahead(seen, at.tick) > self.fill() {
-                let _ = place.swap_if(seen, place::used(place::print(seen), empty, self.generation));
+            if is_too_far(seen, &refused) {
+                let at = self.at(clock());
+                let next = place::used(place::print(seen), empty(&at), self.generation);
+                let _ = is_too_far(seen, &at).then(|| place.swap_if(seen, next));
             }
         }
         let seen = set.stamp.get();
-        if place::overflow_ahead(seen, at.tick) > self.fill() {
-            let _ = set.stamp.swap_if(seen, place::with_overflow(place::stamp_of(seen), empty));
+        if place::overflow_ahead(seen, refused.tick) > self.fill() {
+            let at = self.at(clock());
+            let next = place::with_overflow(place::stamp_of(seen), empty(&at));
+            let _ = (place::overflow_ahead(seen, at.tick) > self.fill()).then(|| set.stamp.swap_if(seen, next));
         }
     }
 

@@ -188,7 +188,7 @@ fn numbers_several_changes_old_are_understood() {
         rule = following(&rule, 3.0, 10);
     }
     assert_eq!(rule.take(&table, &key, 0, 1), Err(Refusal::Stale));
-    rule.rebase(&table, &key, 0);
+    rule.rebase(&table, &key, || 0);
     assert_eq!(rule.take(&table, &key, 0, 10), OWN);
 }
 
@@ -200,12 +200,12 @@ fn time_that_goes_back_costs_at_most_a_burst() {
     rule.take(&table, &key, 1000 * SECOND, 10).unwrap();
     // A little: the bucket is empty, and fills from now on.
     assert!(refused_for(SECOND / 10, rule.take(&table, &key, 999 * SECOND, 1)));
-    rule.rebase(&table, &key, 999 * SECOND);
+    rule.rebase(&table, &key, || 999 * SECOND);
     assert!(rule.take(&table, &key, 999 * SECOND + SECOND / 10 - 20, 1).is_err());
     assert_eq!(rule.take(&table, &key, 999 * SECOND + SECOND / 10 + 20, 1), OWN);
     // By far: said so, and mended.
     assert_eq!(rule.take(&table, &key, 5 * SECOND, 1), Err(Refusal::Stale));
-    rule.rebase(&table, &key, 5 * SECOND);
+    rule.rebase(&table, &key, || 5 * SECOND);
     assert_eq!(rule.take(&table, &key, 5 * SECOND, 10), OWN);
     assert!(rule.take(&table, &key, 5 * SECOND, 1).is_err());
 }
@@ -281,6 +281,22 @@ fn a_storm_admits_exactly_the_models_count() {
         });
         assert!(admitted.iter().all(|admitted| admitted.load(Relaxed) == burst), "{keys} keys of {burst}");
     }
+}
+
+/// While it sleeps after it was refused, another takes what has come meanwhile.
+#[test]
+fn who_is_refused_and_sleeps_gives_nobody_a_token() {
+    let (rule, memory) = (keyed(1.0, 1, OnFull::Refuse), Memory::new(100, 0));
+    let (table, admitted) = (memory.table(), AtomicU64::new(0));
+    let key = table.key(b"a");
+    let take_later = || admitted.fetch_add(u64::from(rule.take(&table, &key, 10 * SECOND, 1).is_ok()), Relaxed);
+    assert_eq!(rule.take(&table, &key, 0, 1), OWN);
+    rule.settle(&table, &key, SECOND / 2, || {
+        take_later();
+        SECOND / 2
+    });
+    (0..2).for_each(|_| _ = take_later());
+    assert_eq!(admitted.load(Relaxed), 1);
 }
 
 /// Places change hands all the time: no more keys are limited than fit, and all others' buckets are full.
@@ -410,7 +426,7 @@ proptest! {
             if let Ok(taken) = take(&rule, &table, &key, now, 1) {
                 rule.give_back(&table, &key, now, 1, taken);
             }
-            rule.rebase(&table, &key, now);
+            rule.rebase(&table, &key, || now);
             prop_assert_ne!(rule.take(&table, &key, now, 1), Err(Refusal::Never));
             let _ = (rule.left(&table, &key, now), rule.live_keys(&table, now), rule.hottest(&table, now));
             rule.clear(&table, now);

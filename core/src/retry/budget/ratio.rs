@@ -127,10 +127,10 @@ impl Ratio {
         }
     }
 
-    /// Brings a word to `now` that was written at a later time, because time went back: what it holds, it keeps, and time goes
-    /// on from here. `now` must be read anew for this, or a late thread would let the floor flow in twice.
-    pub fn rebase<W: Word>(&self, word: &W, now: u64) {
-        let seen = word.get();
+    /// Brings a word to the present that was written at a later time, because time went back: what it holds, it keeps, and time goes
+    /// on from here. `clock` is read after the word, or a late thread would let the floor flow in twice.
+    pub fn rebase<W: Word>(&self, word: &W, clock: impl Fn() -> u64) {
+        let (seen, now) = (word.get(), clock());
         if let (true, Ok((level, tick))) = (seen & GENERATION_MASK != 0, self.level(seen, now))
             && tick != self.tick(now)
         {
@@ -338,11 +338,11 @@ mod tests {
         assert_eq!(spent(&rule, &word, Default, late), 100);
         assert_eq!(spent(&rule, &word, Default, late - 60 * SECOND), 0);
         assert_eq!(spent(&rule, &word, Default, late), 0, "a late caller turned no time back");
-        rule.rebase(&word, SECOND);
+        rule.rebase(&word, || SECOND);
         assert_eq!(spent(&rule, &word, Default, SECOND), 0);
         assert!(spent(&rule, &word, Default, 2 * SECOND) >= 9, "flows in from there");
         let seen = word.load(Ordering::Relaxed);
-        rule.rebase(&word, 2 * SECOND);
+        rule.rebase(&word, || 2 * SECOND);
         assert_eq!(word.load(Ordering::Relaxed), seen, "nothing to rebase");
     }
 
