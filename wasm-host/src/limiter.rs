@@ -25,13 +25,16 @@ impl Rate {
     }
 }
 
-/// Takes `cost` units from the limiter in `word`. A word further ahead than a full burst (the clock went
+/// A record may be so old when its guest takes: others have taken at later times meanwhile.
+pub(crate) const LATE_NS: u64 = 1_000_000_000;
+
+/// Takes `cost` units from the limiter in `word`. A word further ahead than a full burst and a second (the clock went
 /// back, or a swap brought a smaller burst) is brought back to that, so that the wait is never longer.
 pub(crate) fn acquire(word: &AtomicU64, rate: &Rate, now_ns: u64, cost: u64) -> bool {
     match rate.0.take(word, now_ns, cost) {
         Ok(()) => true,
         Err(Refusal::Empty(_)) => {
-            rate.0.rebase(word, now_ns);
+            rate.0.rebase(word, || now_ns.saturating_add(LATE_NS));
             false
         }
         Err(Refusal::Never | Refusal::Stale) => false,
@@ -68,7 +71,17 @@ mod tests {
         let word = AtomicU64::new(0);
         assert!(acquire(&word, &rate, 1 << 50, 1));
         assert!(!acquire(&word, &rate, 10, 1));
-        assert!(acquire(&word, &rate, 1010, 1));
+        assert!(!acquire(&word, &rate, LATE_NS, 1));
+        assert!(acquire(&word, &rate, LATE_NS + 1010, 1));
+    }
+
+    #[test]
+    fn a_record_that_is_late_gives_nobody_a_unit() {
+        let rate = Rate::new(1, 1000, 1).expect("valid");
+        let word = AtomicU64::new(0);
+        assert!(acquire(&word, &rate, 5_000, 1));
+        assert!(!acquire(&word, &rate, 4_000, 1));
+        assert!(!acquire(&word, &rate, 5_999, 1));
     }
 
     proptest! {

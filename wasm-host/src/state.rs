@@ -107,12 +107,12 @@ mod tests {
     fn a_limiter_outlives_the_numbers_it_was_asked_for_with() {
         let state = PolicyState::new(Arc::new(crate::attributes::Interner::default()));
         let id = state.limiter("l").expect("free").expect("room");
-        let slow = Rate::new(1, 1_000_000, 1).expect("valid");
+        let slow = Rate::new(1, 10 * limiter::LATE_NS as i64, 1).expect("valid");
         let fast = Rate::new(1, 1_000, 2).expect("valid");
         assert!(state.limiter_acquire(id, &slow, 0, 1));
         assert!(!state.limiter_acquire(id, &slow, 1, 1));
         assert!(!state.limiter_acquire(id, &fast, 1_001, 1), "the slow one's debt, cut to a burst");
-        assert!(state.limiter_acquire(id, &fast, 2_001, 1));
+        assert!(state.limiter_acquire(id, &fast, limiter::LATE_NS + 2_001, 1));
         assert!(!state.limiter_acquire(WORDS_MAX, &fast, 0, 1));
     }
 }
