@@ -1,8 +1,8 @@
 //! Calls that have not ended and run too long already: a callee that hangs is seen before its calls come back (the complaint
 //! of go-zero#5011).
 //!
-//! Each thread slot counts its calls in flight by when they started, in epochs of a quarter of `slow_over`. Six words of the
-//! slot's run: five buckets, one an epoch in a circle, each tag (32 bits) | calls in flight (32 bits, modulo 2³²); and one for
+//! Each thread slot counts its calls in flight by when they started, in epochs of a quarter of `slow_over`. Nine words of the
+//! slot's run: eight buckets, one an epoch in a circle, each calls in flight (32 bits, modulo 2³²) | tag (32 bits); and one for
 //! the calls of all earlier epochs. The tag holds the epoch (29 bits) and a turn (2 bits) that the rules change with
 //! `slow_over`. When a bucket is needed for another epoch, what is in it goes to the earlier ones. So starting and ending a
 //! call are an addition each, in the slot's own word by a plain store.
@@ -24,14 +24,18 @@ use crate::word::{Word, update};
 use std::convert::Infallible;
 use std::sync::atomic::Ordering::*;
 
-/// Buckets of the ring: the young epochs.
-const BUCKETS: u64 = 5;
+/// Buckets of the ring: five would do, but eight need no division.
+const BUCKETS: u64 = 8;
+/// Epochs, its own among them, in which a call is not yet slow.
+const YOUNG: u64 = 5;
 /// Words of a slot's ring.
 pub const WORDS: usize = BUCKETS as usize + 1;
 /// Where the calls of all earlier epochs are counted.
 const EARLIER: usize = BUCKETS as usize;
 const EPOCH_MASK: u64 = (1 << 29) - 1;
-const COUNT_MASK: u64 = (1 << 32) - 1;
+/// A call more in a bucket.
+const ONE: u64 = 1 << 32;
+const TAG_MASK: u64 = ONE - 1;
 
 /// The rule's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,17 +116,17 @@ impl Start {
     }
 }
 
-/// What becomes of a bucket by `n` calls more (modulo 2³²) that started so, and what of all goes to the earlier ones.
+/// What becomes of a bucket by `n` calls more (1, or -1 modulo 2⁶⁴) that started so, and what of all goes to the earlier ones.
 #[inline(always)]
 fn step(seen: u64, start: Start, n: u64) -> (u64, u64) {
-    let (tag, count) = (seen >> 32, seen & COUNT_MASK);
+    let (tag, count) = (seen & TAG_MASK, seen >> 32);
     if tag == start.tag() {
-        return (tag << 32 | count.wrapping_add(n) & COUNT_MASK, 0);
+        return (seen.wrapping_add(n << 32), 0);
     }
-    if start.takes_over(tag, n == 1) { (start.tag() << 32 | n & COUNT_MASK, count) } else { (seen, n) }
+    if start.takes_over(tag, n == 1) { (n << 32 | start.tag(), count) } else { (seen, n) }
 }
 
-/// Counts a call that starts, in the six words from `base` of the run. **Hot.**
+/// Counts a call that starts, in the nine words from `base` of the run. **Hot.**
 #[inline(always)]
 pub fn enter<'a>(run: impl Count<'a>, base: usize, start: Start) {
     change(run, base, start, 1);
@@ -131,7 +135,7 @@ pub fn enter<'a>(run: impl Count<'a>, base: usize, start: Start) {
 /// Takes off a call that ended, on whatever slot. **Hot.**
 #[inline(always)]
 pub fn exit<'a>(run: impl Count<'a>, base: usize, start: Start) {
-    change(run, base, start, COUNT_MASK);
+    change(run, base, start, u64::MAX);
 }
 
 #[inline(always)]
@@ -148,7 +152,7 @@ fn change<'a>(run: impl Count<'a>, base: usize, start: Start, n: u64) {
     }
 }
 
-/// Counts `n` calls more (modulo 2³²) that started so, in words that other threads write too: the bucket of the start and the
+/// Counts `n` calls more (1, or -1 modulo 2⁶⁴) that started so, in words that other threads write too: the bucket of the start and the
 /// earlier ones.
 #[cold]
 pub fn change_shared<W: Word>(bucket: &W, earlier: &W, start: Start, n: u64) {
@@ -170,7 +174,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Adds one slot's ring. Others than six words add nothing.
+    /// Adds one slot's ring. Others than nine words add nothing.
     pub fn add_up<W: Word>(&mut self, ring: &[W], rule: &Slow, now: u64) {
         let [buckets @ .., earlier] = ring else { return };
         if buckets.len() != EARLIER {
@@ -180,9 +184,9 @@ impl Running {
         let earlier = earlier.get();
         (self.slow, self.all) = (self.slow.wrapping_add(earlier), self.all.wrapping_add(earlier));
         for bucket in buckets.iter().map(W::get) {
-            self.all = self.all.wrapping_add(bucket & COUNT_MASK);
-            if is_slow(bucket >> 32, start) {
-                self.slow = self.slow.wrapping_add(bucket & COUNT_MASK);
+            self.all = self.all.wrapping_add(bucket >> 32);
+            if is_slow(bucket & TAG_MASK, start) {
+                self.slow = self.slow.wrapping_add(bucket >> 32);
             }
         }
     }
@@ -201,7 +205,7 @@ impl Running {
 /// Whether the calls of a bucket have run too long for a call that starts now.
 fn is_slow(tag: u64, now: Start) -> bool {
     let age = now.epoch().wrapping_sub(tag >> 1) & EPOCH_MASK;
-    tag & 1 == 1 && tag >> 30 == now.tag() >> 30 && (BUCKETS..=EPOCH_MASK / 2).contains(&age)
+    tag & 1 == 1 && tag >> 30 == now.tag() >> 30 && (YOUNG..=EPOCH_MASK / 2).contains(&age)
 }
 
 #[cfg(test)]
@@ -348,7 +352,7 @@ mod tests {
                     exit(run, 1, rule.start(began));
                 }
                 let counted = slow(&pages, &rule, now);
-                let model = list.iter().filter(|&&began| now / QUARTER >= began / QUARTER + BUCKETS).count() as u64;
+                let model = list.iter().filter(|&&began| now / QUARTER >= began / QUARTER + YOUNG).count() as u64;
                 prop_assert_eq!(counted, model);
             }
         }

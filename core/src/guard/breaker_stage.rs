@@ -17,7 +17,7 @@ use crate::breaker::window::{self, BAD, GOOD, Place, SLOW, Sum, Verdict};
 use crate::error;
 use crate::rules::Mode;
 use crate::runtime::current;
-use crate::slot::lane::{Count, Run, each_run};
+use crate::slot::lane::{Count, Own, PAGE_WORDS, Run, each_run};
 use crate::word::update;
 use std::sync::atomic::{AtomicU64, Ordering::*, fence};
 
@@ -54,8 +54,7 @@ impl Guard {
     #[inline(always)]
     pub(super) fn closed_breaker(&self, facts: &Facts, now: u64) -> Option<u64> {
         let seen = self.cell().hot.breaker.load(Acquire);
-        let looks = facts.stages().has(Stages::SLOW) && facts.is_time_to_look(now);
-        (state::is_closed(seen) && !looks).then_some(seen)
+        (state::is_closed(seen) && !facts.is_time_to_look(now)).then_some(seen)
     }
 
     /// The word of the run in which a call that ended well counts one more, when that is all there is to it.
@@ -344,8 +343,7 @@ impl Facts {
     /// Whether a call was slow, where the breaker looks at that.
     #[inline(always)]
     fn is_slow(&self, (outcome, duration): (Outcome, u64)) -> bool {
-        let is_slow = |further: Further<'_>| duration > further.numbers.slow_over_ns() || outcome == Outcome::Timeout;
-        self.stages().has(Stages::SLOW) && self.further().is_some_and(is_slow)
+        duration > self.slow_over_ns() || outcome == Outcome::Timeout && self.stages().has(Stages::SLOW)
     }
 
     /// The window, where it is the last so many calls.
@@ -354,11 +352,13 @@ impl Facts {
         LastCalls::new(self.last_calls_words())
     }
 
-    /// Whether this thread has not looked at the calls that are running for a while.
+    /// Whether calls that are running have to be looked at, and this thread has not done so for a while.
     #[inline(always)]
     fn is_time_to_look(&self, now: u64) -> bool {
-        let (Some(further), Some(second)) = (self.further(), self.second()) else { return true };
-        is_time_to_look(second.word(RUNNING_SEEN).load(Relaxed), further.numbers.slow_over_ns(), now)
+        let is_due = |second: Own<'_, PAGE_WORDS>| {
+            is_time_to_look(second.word(RUNNING_SEEN).load(Relaxed), self.slow_over_ns(), now)
+        };
+        self.stages().has(Stages::SLOW) && self.second().is_none_or(is_due)
     }
 
     /// Counts a call among those that are running; the number is for its exit.

@@ -105,6 +105,9 @@ impl Guard {
             return stop(permit, Part::Mark);
         }
         settle(run, seen, |word| word + 1);
+        if facts.stages().has(Stages::LATE.without(Stages::LAST_CALLS)) {
+            return stop(permit, Part::Place);
+        }
         if facts.flags().has_rates() && !facts.rate(0).take(&hot.rates[0], now) {
             return stop(permit, Part::Place);
         }
@@ -142,8 +145,7 @@ impl Guard {
         self.pass::<false>(known.facts(), known.run().into(), now, call, permit)
     }
 
-    /// Goes on with what the plain way had taken.
-    #[cold]
+    /// Goes on with what the plain way had taken: asks what is asked last.
     #[inline(never)]
     fn enter_on(
         &'static self,
@@ -152,11 +154,12 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let breaker = self.cell().hot.breaker.load(Acquire);
-        if with.taken == Part::Place && state::is_closed(breaker) {
-            let (facts, place) = (known.facts(), Some(with.epoch.into()));
+        let (facts, place) = (known.facts(), Some(with.epoch.into()));
+        if with.taken == Part::Place
+            && let Some(breaker) = self.closed_breaker(facts, with.now)
+        {
             return Taken { breaker, place, ..Taken::nothing(self, facts, known.run().into(), with.now, 1) }
-                .take_tokens(1, call, permit);
+                .ask_rates(call, permit);
         }
         self.take_back(with);
         self.enter_again(call, permit)
@@ -328,11 +331,9 @@ impl Taken<'_> {
     /// Asks the rate limits, and ends.
     #[inline(always)]
     fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        match self.takes_at_once() {
-            true => self.end(&Tokens::ONE, call, permit),
-            false if self.has_one_limit() && self.takes_key_at_once(0, call) => {
-                self.end(&Tokens::ONE_OF_KEY, call, permit)
-            }
+        let is_by_key = self.facts.stages().has(Stages::BY_KEY);
+        match if is_by_key { self.takes_only_key_at_once(call) } else { self.takes_at_once() } {
+            true => self.end(if is_by_key { &Tokens::ONE_OF_KEY } else { &Tokens::ONE }, call, permit),
             false => self.take_tokens(self.has_one_limit().into(), call, permit),
         }
     }

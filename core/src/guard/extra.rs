@@ -2,7 +2,7 @@
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
 use super::cell::{MAX_RATES, SECOND};
-use super::numbers::{ExtraBlock, LAST_CALLS, LiveLimit, MAX_FAULTS, SystemNumbers, mode};
+use super::numbers::{Block, ExtraBlock, LAST_CALLS, LiveLimit, MAX_FAULTS, SystemNumbers, mode};
 use crate::breaker::running::{self, Slow};
 use crate::concurrency::{adaptive, sample};
 use crate::rules::Mode;
@@ -139,13 +139,18 @@ impl Stages {
     pub const LOAD: Stages = Stages::LIMIT.and(Stages::SYSTEM);
     /// One of those two is in shadow mode.
     pub const LOAD_SHADOW: Stages = Stages(1 << 9);
+    /// The only rate limit is by key, and enforced.
+    pub const BY_KEY: Stages = Stages(1 << 10);
+    /// Those that are asked last, when everything before the rate limits is taken; or only when a call ends.
+    pub const LATE: Stages = Stages::SLOW.and(Stages::LAST_CALLS).and(Stages::BY_KEY);
     /// Faults on purpose, where the runtime allows them: a bit each.
     pub const FAULTS: Stages = Stages(((1 << MAX_FAULTS) - 1) << FAULTS_AT);
 
-    /// Those that the numbers bring; `concurrency` is the mode of that stage.
-    pub fn of(numbers: &ExtraBlock, concurrency: Mode, allows_faults: bool) -> Stages {
+    /// Those that the numbers bring, beside the plain ones.
+    pub fn of(numbers: &ExtraBlock, plain: &Block, allows_faults: bool) -> Stages {
         let (limit, system) = (LiveLimit::of(numbers.limit()), SystemNumbers::of(numbers.system()));
-        let is_shadow = concurrency == Mode::Shadow || system.is_some_and(|(_, mode)| mode == Mode::Shadow);
+        let is_shadow =
+            plain.concurrency_mode() == Mode::Shadow || system.is_some_and(|(_, mode)| mode == Mode::Shadow);
         let bits = [
             (Stages::TIME, mode(numbers.deadline()[2]) != Mode::Off),
             (Stages::THROTTLE, mode(numbers.throttle()[4]) != Mode::Off),
@@ -157,6 +162,10 @@ impl Stages {
             (Stages::SLOW, numbers.slow()[0] != 0),
             (Stages::LAST_CALLS, numbers.table(LAST_CALLS)[1] != 0),
             (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
+            (
+                Stages::BY_KEY,
+                plain.rate_count() == 1 && plain.rate(0).is_keyed() && plain.rate(0).mode() == Mode::Enforce,
+            ),
         ];
         let faults = (0..MAX_FAULTS).filter(|&number| allows_faults && numbers.fault(number).is_some());
         let faults = faults.map(|number| (Stages::fault(number), true));
@@ -179,6 +188,11 @@ impl Stages {
     /// These and others.
     pub const fn and(self, others: Stages) -> Stages {
         Stages(self.0 | others.0)
+    }
+
+    /// These but for others.
+    pub const fn without(self, others: Stages) -> Stages {
+        Stages(self.0 & !others.0)
     }
 
     /// Whether any of others is among them.

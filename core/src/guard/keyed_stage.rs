@@ -31,15 +31,23 @@ impl KeyedLimit<'_> {
 }
 
 impl Taken<'_> {
-    /// Whether it was at most one token of its key's own bucket that the call had to take there, and it has it.
+    /// Whether it was one token of its key's own bucket that the call had to take there, and it has it.
     #[inline(always)]
     pub(super) fn takes_key_at_once(&self, index: usize, call: &Call<'_>) -> bool {
         let words = self.numbers().rate(index);
-        if !words.is_keyed() || words.mode() != Mode::Enforce || !self.costs_one_at(index) {
-            return false;
-        }
-        let limit = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index);
-        limit.is_some_and(|limit| limit.takes_at_once(limit.key_of(call), self.now))
+        words.is_keyed() && words.mode() == Mode::Enforce && self.takes_one_of_key(index, call)
+    }
+
+    /// The same where that is the only limit ([`super::extra::Stages::BY_KEY`]).
+    #[inline(always)]
+    pub(super) fn takes_only_key_at_once(&self, call: &Call<'_>) -> bool {
+        self.go.wait_ns == 0 && self.takes_one_of_key(0, call)
+    }
+
+    #[inline(always)]
+    fn takes_one_of_key(&self, index: usize, call: &Call<'_>) -> bool {
+        let limit = || self.guard.keyed_limit(self.numbers(), self.facts.tag(), index);
+        self.costs_one_at(index) && limit().is_some_and(|limit| limit.takes_at_once(limit.key_of(call), self.now))
     }
 
     /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.

@@ -40,7 +40,7 @@ pub(super) struct Facts {
     numbers: Cell<&'static Block>,
     tag: Cell<u64>,
     flags: Cell<Flags>,
-    /// Not 0: there is more to the rules than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    /// Not 0: there is more to ask before the rate limits than a breaker and a concurrency limit, both of them enforced.
     elaborate: Cell<u64>,
     limit: Cell<u64>,
     epoch: Cell<u64>,
@@ -58,6 +58,8 @@ pub(super) struct Facts {
     stages: Cell<Stages>,
     /// The window of the last so many calls; empty where there is none.
     last_calls: Cell<&'static [AtomicU64]>,
+    /// Longer than so many ns is slow for the breaker; the most there is where it does not look at that.
+    slow_over_ns: Cell<u64>,
     /// Where its window was counted in last.
     pub(super) bucket: LastBucket,
     /// Where its durations are counted.
@@ -141,6 +143,7 @@ impl Facts {
             second: Cell::new(None),
             stages: Cell::new(Stages::NONE),
             last_calls: Cell::new(&[]),
+            slow_over_ns: Cell::new(u64::MAX),
             bucket: LastBucket::first(),
             latency: Remembered::nothing(),
         }
@@ -165,19 +168,20 @@ impl Facts {
         self.limit.set(if enforced { numbers.limit() } else { u64::MAX }.min(MAX_LIMIT.into()));
         self.epoch.set(if numbers.hold().passes() { TIMED } else { guard.epoch(numbers, 0) });
         let further = guard.extra(numbers).map(|(numbers, state)| Further { numbers, state, second });
-        let stages = further.map_or(Stages::NONE, |further| {
-            Stages::of(further.numbers, flags.concurrency(), guard.shared.allows_faults())
-        });
+        let stages =
+            further.map_or(Stages::NONE, |further| Stages::of(further.numbers, numbers, guard.shared.allows_faults()));
         self.further.set(further);
         self.second.set(second.and_then(Run::own));
         self.stages.set(stages);
         self.last_calls.set(further.and_then(|further| further.table(&guard.view, LAST_CALLS)).unwrap_or_default());
-        let elaborate = !numbers.are_plain() || stages != Stages::NONE || numbers.hold().passes();
-        self.elaborate.set(elaborate.into());
+        let slow = further.filter(|_| stages.has(Stages::SLOW));
+        self.slow_over_ns.set(slow.map_or(u64::MAX, |further| further.numbers.slow_over_ns()));
+        let is_plain = numbers.are_plain() && stages.without(Stages::LATE) == Stages::NONE && !numbers.hold().passes();
+        self.elaborate.set((!is_plain).into());
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
         let mark = |has, mark| if has { mark } else { 0 };
-        let marks = mark(flags.has_breaker(), JUDGED) | mark(stages != Stages::NONE, MORE);
+        let marks = mark(flags.has_breaker(), JUDGED) | mark(stages.without(Stages::BY_KEY) != Stages::NONE, MORE);
         self.marks.set(Marks::of(guard.known_at).with(marks));
 
         self.window.set(numbers.window());
@@ -217,7 +221,7 @@ impl Facts {
         self.flags.get()
     }
 
-    /// 0, unless there is more to the rules than a breaker, a concurrency limit and a rate limit, all of them enforced.
+    /// 0, unless there is more to ask before the rate limits than a breaker and a concurrency limit, both of them enforced.
     #[inline(always)]
     pub(super) fn elaborate(&self) -> u64 {
         self.elaborate.get()
@@ -290,6 +294,12 @@ impl Facts {
     #[inline(always)]
     pub(super) fn last_calls_words(&self) -> &'static [AtomicU64] {
         self.last_calls.get()
+    }
+
+    /// Longer than so many ns is slow for the breaker, where it looks at that.
+    #[inline(always)]
+    pub(super) fn slow_over_ns(&self) -> u64 {
+        self.slow_over_ns.get()
     }
 
     /// The reciprocal of the breaker's window.

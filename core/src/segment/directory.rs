@@ -35,7 +35,8 @@ impl Kind {
     /// Version of this kind's layout; a cell of another is passed over.
     const fn layout(self) -> u32 {
         match self {
-            Kind::Guard | Kind::Limiter => 2,
+            Kind::Guard => 3,
+            Kind::Limiter => 2,
             _ => 1,
         }
     }

@@ -157,15 +157,15 @@ fn the_last_calls_of_a_generation_keep_nothing_of_another() {
 fn a_bucket_of_running_calls_that_two_turn_at_once_loses_none() {
     model(|| {
         let rule = Slow::new(SECOND, 0);
-        let ring: Arc<[LoomWord; 6]> = Arc::new([0; 6].map(|value| LoomWord(AtomicU64::new(value))));
-        let change = move |ring: &[LoomWord; 6], now, n| running::change_shared(&ring[0], &ring[5], rule.start(now), n);
-        let count = move |ring: &[LoomWord; 6], now| {
+        let ring: Arc<[LoomWord; 9]> = Arc::new([0; 9].map(|value| LoomWord(AtomicU64::new(value))));
+        let change = move |ring: &[LoomWord; 9], now, n| running::change_shared(&ring[0], &ring[8], rule.start(now), n);
+        let count = move |ring: &[LoomWord; 9], now| {
             let mut running = Running::default();
             running.add_up(&ring[..], &rule, now);
             running.slow()
         };
-        // Epochs of a quarter of a second, five in a circle: these two share a bucket.
-        let (begin, later) = (0, 5 * SECOND / 4);
+        // Epochs of a quarter of a second, eight in a circle: these two share a bucket.
+        let (begin, later) = (0, 8 * SECOND / 4);
         change(&ring, begin, 1);
         let in_threads = ring.clone();
         let counted = on_threads(3, move |index| {

@@ -168,7 +168,9 @@ impl Block {
     pub fn are_plain(&self) -> bool {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
         let rate = flags.rates() == 0
-            || flags.rates() == 1 && self.rate(0).mode() == Mode::Enforce && self.rate(0).one().is_some();
+            || flags.rates() == 1
+                && self.rate(0).mode() == Mode::Enforce
+                && (self.rate(0).one().is_some() || self.rate(0).is_keyed());
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
         stages && rate && self.timeout_ns() == 0
     }
