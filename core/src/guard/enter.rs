@@ -67,9 +67,8 @@ impl Guard {
     /// Asks to pass. On `Ok` the permit holds a place until [`Permit::exit`]; it is initialised in any case. **Hot.**
     #[inline(always)]
     pub fn enter(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let is_plain = call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0;
         let then = |permit: &mut Permit, stopped| self.enter_after(stopped, call, permit);
-        if is_plain { self.take_all(permit, then) } else { self.enter_whole(call, permit) }
+        if is_plain(call) { self.take_all(permit, then) } else { self.enter_whole(call, permit) }
     }
 
     /// The pipeline for what most calls and guards are: one token, no time limit, no policy, nothing in shadow mode; on a
@@ -118,7 +117,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Enters where the plain way ended.
+    /// Enters where the plain way ended. The call is as plain as that takes them.
     #[inline(always)]
     pub fn enter_after(
         &'static self,
@@ -129,11 +128,11 @@ impl Guard {
         match (stopped.known, stopped.with.taken) {
             (Some(known), Part::Nothing) => self.enter_known(known, stopped.with.now, call, permit),
             (Some(known), _) => self.enter_on(known, stopped.with, call, permit),
-            (None, _) => self.enter_again(call, permit),
+            (None, _) => self.enter_whole(call, permit),
         }
     }
 
-    /// Enters by the whole pipeline, on a thread that knows the guard.
+    /// Enters by the whole pipeline, on a thread that knows the guard. The call is plain.
     #[inline(never)]
     fn enter_known(
         &'static self,
@@ -142,7 +141,7 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        self.pass::<false>(known.facts(), known.run().into(), now, call, permit)
+        self.pass::<false, true>(known.facts(), known.run().into(), now, call, permit)
     }
 
     /// Goes on with what the plain way had taken: asks what is asked last.
@@ -162,20 +161,14 @@ impl Guard {
                 .ask_rates(call, permit);
         }
         self.take_back(with);
-        self.enter_again(call, permit)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn enter_again(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         self.enter_whole(call, permit)
     }
 
-    /// Enters by the whole pipeline.
-    #[inline(always)]
+    /// Enters by the whole pipeline, with any call.
+    #[inline(never)]
     fn enter_whole(&'static self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
         let Some((local, known)) = self.known() else { return self.enter_anew(call, permit) };
-        self.enter_known(known, local.time_of(ticks()), call, permit)
+        self.pass::<false, false>(known.facts(), known.run().into(), local.time_of(ticks()), call, permit)
     }
 
     /// Gives back what the plain way had taken.
@@ -216,9 +209,10 @@ impl Guard {
         }
     }
 
-    /// The pipeline. Without `ALL` it first makes sure that what is rare is not there.
+    /// The pipeline. Without `ALL` it first makes sure that what is rare is not there. With `PLAIN` the call is known to be
+    /// plain.
     #[inline(always)]
-    fn pass<const ALL: bool>(
+    fn pass<const ALL: bool, const PLAIN: bool>(
         &'static self,
         facts: &Facts,
         run: Run<'static>,
@@ -226,8 +220,9 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let mut taken = Taken::nothing(self, facts, run, now, call.cost.max(1));
-        match taken.ask_stages::<ALL>(call) {
+        let cost = if PLAIN { 1 } else { call.cost.max(1) };
+        let mut taken = Taken::nothing(self, facts, run, now, cost);
+        match taken.ask_stages::<ALL, PLAIN>(call) {
             Ok(true) => taken.ask_rates(call, permit),
             Ok(false) => self.pass_with_care(facts, run, now, call, permit),
             Err(ended) => taken.turn_away(ended, &Tokens::NONE, call, permit),
@@ -244,7 +239,7 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        self.pass::<true>(facts, run, now, call, permit)
+        self.pass::<true, false>(facts, run, now, call, permit)
     }
 
     /// Takes a place in flight by a limit that neither adapts nor sheds.
@@ -267,7 +262,7 @@ impl Taken<'_> {
     /// may hit, a breaker that is not closed or has to look at the calls that are running, or a policy, which only `ALL` asks;
     /// nothing was taken.
     #[inline(always)]
-    fn ask_stages<const ALL: bool>(&mut self, call: &Call<'_>) -> Result<bool, Ended> {
+    fn ask_stages<const ALL: bool, const PLAIN: bool>(&mut self, call: &Call<'_>) -> Result<bool, Ended> {
         let Taken { guard, facts, run, now, .. } = *self;
         let flags = facts.flags();
         // First of all, as every stage is to be asked once.
@@ -278,7 +273,8 @@ impl Taken<'_> {
             let Some(breaker) = guard.closed_breaker(facts, now) else { return Ok(false) };
             self.breaker = breaker;
         }
-        self.deadline_ns = deadline(facts.numbers().timeout_ns(), call, now).ok_or(Ended::by(Stage::Deadline))?;
+        let given = if PLAIN { const { &Call::PLAIN } } else { call };
+        self.deadline_ns = deadline(facts.numbers().timeout_ns(), given, now).ok_or(Ended::by(Stage::Deadline))?;
         if facts.stages().has(Stages::TIME) {
             guard.ask_time(facts, run, now, self.deadline_ns)?;
         }
@@ -331,12 +327,18 @@ impl Taken<'_> {
     /// Asks the rate limits, and ends.
     #[inline(always)]
     fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let is_by_key = self.facts.stages().has(Stages::BY_KEY);
+        let is_by_key = self.facts.flags().has_rates() && self.facts.stages().has(Stages::BY_KEY);
         match if is_by_key { self.takes_only_key_at_once(call) } else { self.takes_at_once() } {
             true => self.end(if is_by_key { &Tokens::ONE_OF_KEY } else { &Tokens::ONE }, call, permit),
             false => self.take_tokens(self.has_one_limit().into(), call, permit),
         }
     }
+}
+
+/// Whether a call costs at most one token and brings no time limit.
+#[inline(always)]
+fn is_plain(call: &Call<'_>) -> bool {
+    call.timeout_ns | call.deadline_ns | call.cost >> 1 == 0
 }
 
 /// The earliest of the caller's and the rule's deadlines; 0: there is none. None: no time is left.

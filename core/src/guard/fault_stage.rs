@@ -27,8 +27,9 @@ impl Facts {
     /// Whether a fault might hit the call, by what can be seen at once.
     #[inline(always)]
     pub(super) fn may_be_hit(&self, call: &Call<'_>) -> bool {
-        let Some(further) = self.further().filter(|_| self.stages().has(Stages::FAULTS)) else { return false };
-        self.stages().faults().any(|number| !further.numbers.spares(number, call.seen_attributes()))
+        let spares = |further: Further<'_>, number| further.numbers.spares(number, call.seen_attributes());
+        let hits = |further| self.stages().faults().any(|number| !spares(further, number));
+        self.stages().has(Stages::FAULTS) && self.further().is_some_and(hits)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A handle to a limiter: resolved once, used by any thread.
 
-use super::cell::{BUCKETS, Buckets, LimiterCell, Set};
+use super::cell::{AtOnce, BUCKETS, Buckets, LimiterCell, Set};
 use super::options::{Options, invalid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rate::Refusal;
@@ -87,9 +87,10 @@ impl Limiter {
     pub fn take(&self, cost: u64, at: u64) -> std::result::Result<u64, NotTaken> {
         self.alive().map_err(NotTaken::Failed)?;
         match self.cell().take_at_once(self.time(at), cost) {
-            Some(Ok(wait)) => Ok(wait),
-            Some(Err(refusal)) if refusal != Refusal::Stale => Err(self.counted(self.refusal_told(refusal, at))),
-            _ => self.take_with_care(cost, at),
+            AtOnce::Wait(ns) => Ok(ns),
+            AtOnce::Empty(ns) => Err(self.counted(self.refusal_told(Refusal::Empty(ns), at))),
+            AtOnce::Never => Err(self.counted(self.refusal_told(Refusal::Never, at))),
+            AtOnce::Ask => self.take_with_care(cost, at),
         }
     }
 

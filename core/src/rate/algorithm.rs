@@ -37,12 +37,14 @@ pub(crate) trait OneWord: Sized {
     const WORDS: usize;
     /// Reads them. None for what no rule gives.
     fn of(words: [u64; 8]) -> Option<Self>;
-    /// The word after taking `cost` at `now`, and the wait in ns. [`Refusal::Stale`]: it takes more than the word to tell.
+    /// The word after taking `cost` at `now`, and the wait, in units of its own. [`Refusal::Stale`]: it takes more than the word to tell.
     fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal>;
+    /// A wait in ns.
+    fn nanos(&self, wait: u64) -> u64;
 }
 
 macro_rules! one_word {
-    ($($(#[$why:meta])* $rate:ident: kind $kind:literal, $words:literal words, $step:ident;)*) => {
+    ($($(#[$why:meta])* $rate:ident: kind $kind:literal, $words:literal words, $step:ident, $nanos:expr;)*) => {
         $($(#[$why])*
         impl OneWord for $rate {
             const KIND: u64 = $kind;
@@ -57,19 +59,24 @@ macro_rules! one_word {
             fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
                 self.$step(seen, now, cost)
             }
+
+            #[inline(always)]
+            fn nanos(&self, wait: u64) -> u64 {
+                $nanos(self, wait)
+            }
         })*
     };
 }
 
 one_word! {
-    Pacing: kind 2, 5 words, step;
-    FixedWindow: kind 3, 4 words, step;
-    SlidingCounter: kind 4, 4 words, step;
+    Pacing: kind 2, 5 words, step, |_, wait| wait;
+    FixedWindow: kind 3, 4 words, step, |_, wait| wait;
+    SlidingCounter: kind 4, 4 words, step, |_, wait| wait;
     /// Where its word is of the current bucket and there is room. Else it is [`Refusal::Stale`].
-    SlidingWindow: kind 5, 5 words, step_at_once;
-    WarmUp: kind 6, 8 words, step;
+    SlidingWindow: kind 5, 5 words, step_at_once, |_, wait| wait;
+    WarmUp: kind 6, 8 words, queue, WarmUp::nanos;
     /// Of a limiter, see [`super::limiter::Limiter::kind`]; there its waits are bounded beside the numbers.
-    Reserving: kind 16, 5 words, step_and_wait;
+    Reserving: kind 16, 5 words, step_and_wait, |_, wait| wait;
 }
 
 /// Why a call that has only so much time left takes nothing.

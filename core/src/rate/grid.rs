@@ -88,9 +88,13 @@ impl Layout {
     /// A word's counts.
     #[inline(always)]
     pub fn counts(&self, word: u64) -> [u64; 2] {
+        if self.counts == 1 {
+            // By what tells the index too.
+            return [(word & !(u64::MAX << self.index_at())) >> GENERATION_BITS, 0];
+        }
         let low = word >> GENERATION_BITS & self.most();
         let high = word >> (GENERATION_BITS + self.count_bits) & self.most();
-        [low, if self.counts > 1 { high } else { 0 }]
+        [low, high]
     }
 
     /// How many windows the word lies behind `index`; negative when it lies ahead. Indices that are half the circle of

@@ -27,18 +27,21 @@ const PARTS: u64 = 16;
 const FIXED: u32 = 32;
 /// Bits for the slot's time at least.
 const TIME_BITS: u32 = 36;
+/// Where the largest store and the threshold begin in the word that also has the generation and the shift.
+const MAX_AT: u32 = 16;
+const THRESHOLD_AT: u32 = MAX_AT + STORED_BITS;
 /// A call that costs more would need more than the circle has.
 const MOST: u64 = 1 << 54;
-/// 2⁶⁴.
-const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
-/// The largest store of permits, in parts.
-const MOST_STORED: f64 = ((1u64 << (u64::BITS - GENERATION_BITS - TIME_BITS)) - 1) as f64;
+/// Bits of the largest store of permits, in parts.
+const STORED_BITS: u32 = u64::BITS - GENERATION_BITS - TIME_BITS;
+const MOST_STORED: u64 = (1 << STORED_BITS) - 1;
 
 /// A rule's numbers, ready for decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WarmUp {
     /// Units a nanosecond, times 2⁶⁴.
     units: u64,
+    length: Length,
     /// Permits that idling stores at most, in parts.
     max: u64,
     /// Above it, permits take longer; in parts.
@@ -55,6 +58,15 @@ pub struct WarmUp {
     reach: u64,
     layout: Layout,
     generation: u64,
+}
+
+/// Nanoseconds a unit, in fixed point: a multiplication is cheaper than a division.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Length {
+    /// Divided by 2^bits, times 2⁶⁴, rounded down.
+    ns: u64,
+    /// Of the whole nanoseconds: 1 to 40, as a unit takes 1 ns and more.
+    bits: u32,
 }
 
 /// A word seen from a moment.
@@ -90,17 +102,18 @@ impl WarmUp {
         let permits = warm_up_ns as f64 / stable;
         let threshold = permits / 2.0 * PARTS as f64;
         let max = (threshold + 2.0 * permits / (1.0 + cold_factor) * PARTS as f64).ceil();
-        if max > MOST_STORED {
+        if max > MOST_STORED as f64 {
             return None;
         }
-        let (max, threshold) = (max as u64, threshold as u64);
+        let (units, max, threshold) = (units as u64, max as u64, threshold as u64);
         if limit >= MOST as f64 {
             return None;
         }
         let above = max.checked_sub(threshold).filter(|&above| above > 0 && warm_up_ns > 0)?;
         let fixed = |value: f64| (value * f64::from(FIXED).exp2()).ceil() as u64;
         let numbers = WarmUp {
-            units: units as u64,
+            units,
+            length: Length::of(units),
             max,
             threshold,
             slope: fixed(2.0 * (cold_factor - 1.0) / above as f64),
@@ -111,7 +124,9 @@ impl WarmUp {
             layout: Layout::new(max, 1, TIME_BITS)?,
             generation,
         };
-        numbers.with_queue(max_wait_ns).checked()
+        let numbers = numbers.with_queue(max_wait_ns);
+        let quarter = 1u64 << (u64::BITS - GENERATION_BITS - numbers.layout.count_bits - 2);
+        (numbers.reach < quarter && is_generation(generation)).then_some(numbers)?.checked()
     }
 
     /// Which change of the rule these numbers are of.
@@ -121,24 +136,30 @@ impl WarmUp {
 
     /// As words for a block of numbers.
     pub fn words(&self) -> [u64; 8] {
-        let stored = self.threshold << 32 | self.max;
-        let packed = self.layout.packed(self.generation);
-        [self.units, stored, self.slope, self.gain, self.max_wait, self.most, self.reach, packed]
+        let stored = self.threshold << THRESHOLD_AT | self.max << MAX_AT;
+        let packed = stored | u64::from(self.length.bits) << GENERATION_BITS | self.generation;
+        [self.units, packed, self.slope, self.gain, self.max_wait, self.most, self.reach, self.length.ns]
     }
 
     /// Reads [`WarmUp::words`].
     #[inline]
     pub fn of(words: [u64; 8]) -> Option<WarmUp> {
-        let [units, stored, slope, gain, max_wait, most, reach, packed] = words;
-        let (max, threshold) = (stored & 0xFFFF_FFFF, stored >> 32);
-        let generation = Layout::unpacked(packed).1;
-        let layout = Layout::new(max, 1, TIME_BITS)?;
-        WarmUp { units, max, threshold, slope, gain, max_wait, most, reach, layout, generation }.checked()
+        let [units, packed, slope, gain, max_wait, most, reach, ns] = words;
+        let (max, threshold) = (packed >> MAX_AT & MOST_STORED, packed >> THRESHOLD_AT);
+        let length = Length { ns, bits: (packed >> GENERATION_BITS & 63) as u32 };
+        let (layout, generation) = (Layout::new(max, 1, TIME_BITS)?, packed & GENERATION_MASK);
+        WarmUp { units, length, max, threshold, slope, gain, max_wait, most, reach, layout, generation }.checked()
     }
 
     /// The word after queueing `cost` at `now`, and the wait in ns. A cost of 0 needs no slot.
     #[inline]
     pub fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
+        self.queue(seen, now, cost).map(|(next, ahead)| (next, self.nanos(ahead)))
+    }
+
+    /// The same with the wait in units.
+    #[inline]
+    pub(super) fn queue(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal> {
         let at = self.seen(seen, now)?;
         if cost == 0 {
             return Ok((seen, 0));
@@ -151,12 +172,12 @@ impl WarmUp {
         }
         let spent = at.stored.min(cost * PARTS);
         let next = at.now.wrapping_add(at.ahead).wrapping_add(self.time_of(cost, at.stored, spent));
-        Ok((self.word(next, at.stored - spent), self.nanos(at.ahead)))
+        Ok((self.word(next, at.stored - spent), at.ahead))
     }
 
     /// Queues `cost` at `now` (ns) and tells the wait in ns. **Hot.**
     pub fn take<W: Word>(&self, word: &W, now: u64, cost: u64) -> Result<u64, Refusal> {
-        update(word, |seen| self.step(seen, now, cost))
+        update(word, |seen| self.queue(seen, now, cost)).map(|ahead| self.nanos(ahead))
     }
 
     /// Gives back what a call took that was to act at `at` (its `now` and its wait) and does not, if it is the last of the queue; the others' slots
@@ -229,12 +250,10 @@ impl WarmUp {
         WarmUp { max_wait, reach: max_wait.saturating_add(dearest), ..self }
     }
 
+    /// Unless they are garbage with which no arithmetic works.
     #[inline]
     fn checked(self) -> Option<WarmUp> {
-        let quarter = 1u64 << (u64::BITS - GENERATION_BITS - self.layout.count_bits - 2);
-        let possible =
-            self.units > 0 && self.threshold < self.max && self.reach < quarter && self.max_wait <= self.reach;
-        (possible && self.most <= MOST && is_generation(self.generation)).then_some(self)
+        (self.units > 0 && self.most <= MOST).then_some(self)
     }
 
     #[inline]
@@ -270,18 +289,18 @@ impl WarmUp {
         ((u128::from(ns) * u128::from(self.units)) >> 64) as u64
     }
 
-    /// A length in ns, rounded up. The division is one of floating point, which does not wait for the word; what it is off by is
-    /// found out exactly.
+    /// A length in ns, rounded up.
     #[inline]
-    fn nanos(&self, units: u64) -> u64 {
-        // A little less than what comes out, so that the quotient is never too large, and too small by less than two.
-        let about = (units as i64 as f64 * (TWO_TO_64 * (1.0 - f64::EPSILON * 4.0) / self.units as f64)) as i64 as u64;
-        if (units | about) >> 48 != 0 {
+    pub(super) fn nanos(&self, units: u64) -> u64 {
+        let shifted = units << self.length.bits;
+        if shifted >> self.length.bits != units {
             return self.nanos_of_many(units);
         }
+        // Rounded down twice, so that it is never too large, and too small by less than two: by how much, is found out exactly.
+        let about = ((u128::from(shifted) * u128::from(self.length.ns)) >> 64) as u64;
         let divisor = u128::from(self.units);
         let rest = (u128::from(units) << 64).wrapping_sub(u128::from(about) * divisor);
-        about + u64::from(rest > 0) + u64::from(rest > divisor)
+        about.wrapping_add(u64::from(rest > 0)).wrapping_add(u64::from(rest > divisor))
     }
 
     #[cold]
@@ -292,6 +311,15 @@ impl WarmUp {
     #[inline]
     fn word(&self, next: u64, stored: u64) -> u64 {
         self.layout.word(next, [stored, 0], self.generation)
+    }
+}
+
+impl Length {
+    /// Of so many units a nanosecond, times 2⁶⁴: at least 2.
+    fn of(units: u64) -> Length {
+        let log2 = units.max(1).ilog2();
+        let ns = (1u128 << (64 + log2)) / u128::from(units.max(1));
+        Length { ns: u64::try_from(ns).unwrap_or(u64::MAX), bits: 64 - log2 }
     }
 }
 

@@ -35,8 +35,7 @@ impl Kind {
     /// Version of this kind's layout; a cell of another is passed over.
     const fn layout(self) -> u32 {
         match self {
-            Kind::Guard => 3,
-            Kind::Limiter => 2,
+            Kind::Guard | Kind::Limiter => 3,
             _ => 1,
         }
     }
