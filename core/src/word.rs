@@ -39,8 +39,17 @@ impl Word for AtomicU64 {
 /// Applies a pure transition until it lands: `step` says what the word becomes and what the caller
 /// gets, or why it stays as it is.
 #[inline(always)]
-pub fn update<W: Word, T, E>(word: &W, mut step: impl FnMut(u64) -> Result<(u64, T), E>) -> Result<T, E> {
-    let mut seen = word.get();
+pub fn update<W: Word, T, E>(word: &W, step: impl FnMut(u64) -> Result<(u64, T), E>) -> Result<T, E> {
+    update_from(word, word.get(), step)
+}
+
+/// The same of a word that was just seen.
+#[inline(always)]
+pub fn update_from<W: Word, T, E>(
+    word: &W,
+    mut seen: u64,
+    mut step: impl FnMut(u64) -> Result<(u64, T), E>,
+) -> Result<T, E> {
     loop {
         let (next, answer) = step(seen)?;
         if next == seen {

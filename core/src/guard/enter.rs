@@ -8,15 +8,17 @@ use super::cell::{HELD, RUN, SHADOWED};
 use super::concurrency_stage::{give_place_back, mark_pending, settle, unmark};
 use super::extra::Stages;
 use super::handle::Guard;
+use super::keyed_limit::Kept;
 use super::known::{Facts, Known};
 use super::permit::{DELAYED, FOLLOWED, Permit, THROTTLED};
 use super::taken::{Taken, Tokens};
 use super::turned_away::Ended;
 use super::{Call, NotEntered, Stage};
-use crate::breaker::state::{self};
+use crate::breaker::state;
 use crate::clock::ticks;
 use crate::concurrency::fixed::{self, Held};
 use crate::error::ErrorKind;
+use crate::rate::keyed::Key;
 use crate::rules::Mode;
 use crate::runtime::current;
 use crate::slot::lane::{Count, Run};
@@ -87,34 +89,54 @@ impl Guard {
         then: impl Fn(&mut Permit, Stopped) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some((local, known)) = self.known() else { return then(permit, Stopped::AT_ONCE) };
-        let (facts, run, hot) = (known.facts(), known.run(), &self.cell().hot);
+        let (facts, hot) = (known.facts(), &self.cell().hot);
         let breaker = if facts.flags().has_breaker() { hot.breaker.load(Acquire) } else { 0 };
         let Some(now) = local.time_at_once(ticks()) else { return then(permit, Stopped::AT_ONCE) };
         let stopped = |with| Stopped { known: Some(known), with };
         if facts.elaborate() != 0 || !state::is_closed(breaker) {
             return then(permit, stopped(With { now, ..With::NOTHING }));
         }
+        self.take_with_place(known, breaker, now, permit, None)
+            .or_else(|taken| then(permit, stopped(With { now, epoch: facts.timeless_epoch() as u32, taken })))
+    }
+
+    /// Takes a place in flight and a token, of its key where it has one, and writes the permit; or tells how far it went.
+    #[inline(always)]
+    fn take_with_place(
+        &'static self,
+        known: &'static Known,
+        breaker: u64,
+        now: u64,
+        permit: &mut Permit,
+        key: Option<(&Kept, &Key<'_>)>,
+    ) -> Result<(), Part> {
+        let (facts, run) = (known.facts(), known.run());
         let epoch = facts.timeless_epoch();
-        let stop = |permit: &mut Permit, taken| then(permit, stopped(With { now, epoch: epoch as u32, taken }));
         if !Held::has_room(run.word(HELD).load(Relaxed), epoch) {
-            return stop(permit, Part::Nothing);
+            return Err(Part::Nothing);
         }
         let seen = mark_pending(run);
-        if fixed::take_alone(&hot.concurrency, facts.limit(), epoch).is_none() {
-            return stop(permit, Part::Mark);
+        if fixed::take_alone(&self.cell().hot.concurrency, facts.limit(), epoch).is_none() {
+            return Err(Part::Mark);
         }
         settle(run, seen, |word| word + 1);
-        if facts.stages().has(Stages::LATE.without(Stages::LAST_CALLS)) {
-            return stop(permit, Part::Place);
-        }
-        if facts.flags().has_rates() && !facts.rate(0).take(&hot.rates[0], now) {
-            return stop(permit, Part::Place);
+        let takes_token = match key {
+            Some((limit, key)) => limit.takes_at_once(key, now),
+            None => !facts.stages().has(Stages::SLOW) && self.takes_plain_token(facts, now),
+        };
+        if !takes_token {
+            return Err(Part::Place);
         }
         if self.changes() != facts.changes() {
-            return stop(permit, Part::All);
+            return Err(Part::All);
         }
         Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) }.write(permit);
         Ok(())
+    }
+
+    #[inline(always)]
+    fn takes_plain_token(&self, facts: &Facts, now: u64) -> bool {
+        !facts.flags().has_rates() || facts.rate(0).take(&self.cell().hot.rates[0], now)
     }
 
     /// Enters where the plain way ended. The call is as plain as that takes them.
@@ -126,6 +148,9 @@ impl Guard {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         match (stopped.known, stopped.with.taken) {
+            (Some(known), Part::Nothing) if known.facts().is_plain_by_key() => {
+                self.enter_by_key(known, stopped.with.now, call, permit)
+            }
             (Some(known), Part::Nothing) => self.enter_known(known, stopped.with.now, call, permit),
             (Some(known), _) => self.enter_on(known, stopped.with, call, permit),
             (None, _) => self.enter_whole(call, permit),
@@ -142,6 +167,33 @@ impl Guard {
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
         self.pass::<false, true>(known.facts(), known.run().into(), now, call, permit)
+    }
+
+    /// The plain way with a limit by key for the token.
+    #[inline(never)]
+    fn enter_by_key(
+        &'static self,
+        known: &'static Known,
+        now: u64,
+        call: &Call<'_>,
+        permit: &mut Permit,
+    ) -> Result<(), NotEntered> {
+        let facts = known.facts();
+        let limit = self.keyed_limit(facts.numbers(), facts.tag(), 0);
+        let key = limit.and_then(|limit| Some((limit, limit.key_of(call)?)));
+        let (Some((limit, key)), Some(breaker)) = (key, self.closed_breaker(facts, now)) else {
+            return self.enter_known(known, now, call, permit);
+        };
+        let epoch = facts.timeless_epoch();
+        match self.take_with_place(known, breaker, now, permit, Some((limit, &key))) {
+            Ok(()) => Ok(()),
+            Err(Part::Nothing) => self.enter_known(known, now, call, permit),
+            Err(Part::All) => {
+                Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, known.run().into(), now, 1) }
+                    .turn_away(Ended::Again, &Tokens::ONE_OF_KEY, call, permit)
+            }
+            Err(taken) => self.enter_on(known, With { now, epoch: epoch as u32, taken }, call, permit),
+        }
     }
 
     /// Goes on with what the plain way had taken: asks what is asked last.

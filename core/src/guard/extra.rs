@@ -141,8 +141,8 @@ impl Stages {
     pub const LOAD_SHADOW: Stages = Stages(1 << 9);
     /// The only rate limit is by key, and enforced.
     pub const BY_KEY: Stages = Stages(1 << 10);
-    /// Those that are asked last, when everything before the rate limits is taken; or only when a call ends.
-    pub const LATE: Stages = Stages::SLOW.and(Stages::LAST_CALLS).and(Stages::BY_KEY);
+    /// Those that are asked last, when everything is taken; or only when a call ends.
+    pub const LATE: Stages = Stages::SLOW.and(Stages::LAST_CALLS);
     /// Faults on purpose, where the runtime allows them: a bit each.
     pub const FAULTS: Stages = Stages(((1 << MAX_FAULTS) - 1) << FAULTS_AT);
 

@@ -7,7 +7,7 @@
 use super::cell::MAX_RATES;
 use super::handle::Guard;
 use super::numbers::{Block, ExtraBlock, KeyedNumbers, OF_RATES};
-use crate::rate::keyed::{Keyed, Seed, Table};
+use crate::rate::keyed::{Key, Keyed, Seed, Table};
 use crate::segment::header::Header;
 use crate::segment::{Offset, View};
 use std::ptr::{from_ref, null_mut};
@@ -26,7 +26,7 @@ pub struct KeyedLimit<'v> {
 }
 
 /// One that is kept for good.
-type Kept = KeyedLimit<'static>;
+pub(super) type Kept = KeyedLimit<'static>;
 
 /// All that this process has made, the latest: closed runtimes forget theirs, and what nobody frees is to be found.
 static LATEST: AtomicPtr<Kept> = AtomicPtr::new(null_mut());
@@ -111,9 +111,9 @@ impl<'v> KeyedLimit<'v> {
     }
 
     /// Takes one token of a key that is known and has one, as most have: see [`Keyed::takes_at_once`]. **Hot.**
-    #[inline(never)]
-    pub(super) fn takes_at_once(&self, name: &[u8], now: u64) -> bool {
-        self.table().is_some_and(|table| self.keyed.takes_at_once(table, &table.key(name), now))
+    #[inline(always)]
+    pub(super) fn takes_at_once(&self, key: &Key<'_>, now: u64) -> bool {
+        self.table().is_some_and(|table| self.keyed.takes_at_once(table, key, now))
     }
 
     /// For whoever has put it in force: see [`Keyed::bring_overrides_over`].

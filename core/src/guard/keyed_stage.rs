@@ -10,7 +10,7 @@ use super::turned_away::Ended;
 use super::{Call, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::Attribute;
-use crate::rate::keyed::{self, Hot, Refusal, Source};
+use crate::rate::keyed::{self, Hot, Key, Refusal, Source};
 use crate::rules::Mode;
 use crate::slot::lane::Count;
 
@@ -23,10 +23,25 @@ pub(super) const OF_KEY: u64 = 1;
 const MEND_AFTER: u64 = 4;
 
 impl KeyedLimit<'_> {
+    /// The key of a call, looked up; None: the limit has no table.
+    #[inline(always)]
+    pub(super) fn key_of<'c>(&self, call: &Call<'c>) -> Option<Key<'c>> {
+        self.table().map(|table| table.key(self.name_of(call)))
+    }
+
     /// Whom a call is for, by this limit: its attribute of that name, else its own key, else nobody.
-    fn key_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
+    #[inline(always)]
+    fn name_of<'c>(&self, call: &Call<'c>) -> &'c [u8] {
         let named = |attribute: &&Attribute<'_>| attribute.id == self.attribute();
-        call.seen_attributes().iter().find(named).map_or(call.key, |attribute| attribute.value)
+        match call.attributes {
+            [] => call.key,
+            _ => call.seen_attributes().iter().find(named).map_or(call.key, |attribute| attribute.value),
+        }
+    }
+
+    #[inline(never)]
+    fn takes_one(&self, call: &Call<'_>, now: u64) -> bool {
+        self.key_of(call).is_some_and(|key| self.takes_at_once(&key, now))
     }
 }
 
@@ -47,7 +62,7 @@ impl Taken<'_> {
     #[inline(always)]
     fn takes_one_of_key(&self, index: usize, call: &Call<'_>) -> bool {
         let limit = || self.guard.keyed_limit(self.numbers(), self.facts.tag(), index);
-        self.costs_one_at(index) && limit().is_some_and(|limit| limit.takes_at_once(limit.key_of(call), self.now))
+        self.costs_one_at(index) && limit().is_some_and(|limit| limit.takes_one(call, self.now))
     }
 
     /// Takes what the call costs of its key's bucket, and tells what to remember of it, and the cost. It has begun again `tries` times.
@@ -63,8 +78,7 @@ impl Taken<'_> {
             return Ok(NOTHING);
         }
         let limit = guard.keyed_limit(self.numbers(), self.facts.tag(), index).ok_or(Ended::Again)?;
-        let Some(table) = limit.table() else { return Ok(NOTHING) };
-        let key = table.key(limit.key_of(call));
+        let (Some(table), Some(key)) = (limit.table(), limit.key_of(call)) else { return Ok(NOTHING) };
         let most = || limit.keyed().most(&key);
         let cost = self.cost_at(index, most);
         let answer = limit.keyed().take(table, &key, self.now, cost);
@@ -103,8 +117,7 @@ impl Taken<'_> {
         for (index, (&mark, &cost)) in tokens.waits.iter().zip(&tokens.costs).enumerate().take(passed) {
             let Some(taken) = taken_of(mark).filter(|_| self.numbers().rate(index).is_keyed()) else { continue };
             let Some(limit) = self.guard.keyed_limit(self.numbers(), self.facts.tag(), index) else { continue };
-            if let Some(table) = limit.table() {
-                let key = table.key(limit.key_of(call));
+            if let (Some(table), Some(key)) = (limit.table(), limit.key_of(call)) {
                 limit.keyed().give_back(table, &key, self.guard.now(), cost, taken);
             }
         }

@@ -40,7 +40,7 @@ pub(super) struct Facts {
     numbers: Cell<&'static Block>,
     tag: Cell<u64>,
     flags: Cell<Flags>,
-    /// Not 0: there is more to ask before the rate limits than a breaker and a concurrency limit, both of them enforced.
+    /// 0, [`BY_KEY`] or [`ELABORATE`].
     elaborate: Cell<u64>,
     limit: Cell<u64>,
     epoch: Cell<u64>,
@@ -66,6 +66,10 @@ pub(super) struct Facts {
     pub(super) latency: Remembered,
 }
 
+/// How elaborate the rules are: plain but for the one rate limit, which is by key.
+const BY_KEY: u64 = 1;
+/// More than that.
+const ELABORATE: u64 = 2;
 /// In place of an epoch: time changes it.
 const TIMED: u64 = u64::MAX;
 /// In place of a number of changes: no segment has had so many, and a closed one is all zeros.
@@ -131,7 +135,7 @@ impl Facts {
             numbers: Cell::new(&NO_RULES),
             tag: Cell::new(0),
             flags: Cell::new(Flags::NONE),
-            elaborate: Cell::new(1),
+            elaborate: Cell::new(ELABORATE),
             limit: Cell::new(0),
             epoch: Cell::new(TIMED),
             token: Cell::new(0),
@@ -176,8 +180,12 @@ impl Facts {
         self.last_calls.set(further.and_then(|further| further.table(&guard.view, LAST_CALLS)).unwrap_or_default());
         let slow = further.filter(|_| stages.has(Stages::SLOW));
         self.slow_over_ns.set(slow.map_or(u64::MAX, |further| further.numbers.slow_over_ns()));
-        let is_plain = numbers.are_plain() && stages.without(Stages::LATE) == Stages::NONE && !numbers.hold().passes();
-        self.elaborate.set((!is_plain).into());
+        let are_plain = numbers.are_plain() && !numbers.hold().passes();
+        self.elaborate.set(match stages.without(Stages::LATE) {
+            Stages::NONE if are_plain => 0,
+            Stages::BY_KEY if are_plain => BY_KEY,
+            _ => ELABORATE,
+        });
         self.token.set(token);
         self.seal.set(permit::seal_of(guard, token));
         let mark = |has, mark| if has { mark } else { 0 };
@@ -221,10 +229,17 @@ impl Facts {
         self.flags.get()
     }
 
-    /// 0, unless there is more to ask before the rate limits than a breaker and a concurrency limit, both of them enforced.
+    /// 0, unless there is more to ask than a breaker, a concurrency limit and a rate limit, all of them enforced, and what is
+    /// asked last.
     #[inline(always)]
     pub(super) fn elaborate(&self) -> u64 {
         self.elaborate.get()
+    }
+
+    /// Whether it is plain but for its one rate limit, which is by key.
+    #[inline(always)]
+    pub(super) fn is_plain_by_key(&self) -> bool {
+        self.elaborate() == BY_KEY
     }
 
     /// The concurrency limit that refuses; as good as none where there is none.

@@ -4,7 +4,7 @@ use super::pace::{Pace, Ticking};
 use super::place;
 use super::set::{ROUNDS, Set};
 use super::{OnFull, Refusal};
-use crate::word::{Word, update};
+use crate::word::{Word, update, update_from};
 
 /// How many changes of a rule ago words may be and still be understood.
 pub const REMEMBERED: usize = 7;
@@ -117,9 +117,9 @@ impl Numbers {
     /// differs from call to call. None: nothing was done. **Hot.**
     #[inline(always)]
     pub fn take_one<W: Word, const P: usize>(&self, set: &Set<W, P>, key: Known, now: u64) -> Option<u64> {
-        let (at, cost) = (self.at(now), self.pace.cost(1)?);
-        let place = set.find(key.print, key.home)?;
-        update(place, |seen| self.spend(seen, set, key, &at, cost)).ok()
+        let (at, cost) = (self.at(now), self.pace.one());
+        let (place, seen) = set.find_word(key.print, key.home)?;
+        update_from(place, seen, |seen| self.spend(seen, set, key, &at, cost)).ok()
     }
 
     /// Gives `cost` tokens back to where they came from. Words of other numbers, and full buckets, stay as they are.
@@ -181,7 +181,8 @@ impl Numbers {
     /// was written by a thread with a later reading of the clock: the bucket is empty.
     #[inline(always)]
     fn after(&self, ahead: i32, cost: i32) -> Result<i32, i32> {
-        let next = ahead.clamp(0, self.fill()) + cost;
+        // Not clamped, which would make sure that a bucket is not less than empty.
+        let next = ahead.max(0).min(self.fill()) + cost;
         if next > self.fill() { Err(next - self.fill()) } else { Ok(next) }
     }
 

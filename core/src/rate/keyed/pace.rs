@@ -29,6 +29,8 @@ pub struct Pace {
     pub(super) ticking: Ticking,
     /// Ticks a token; 0: less than one.
     unit: u64,
+    /// The same, rounded up.
+    one: i32,
     fill_ns: u64,
     burst: u64,
 }
@@ -61,12 +63,18 @@ impl Pace {
         let fill = if unit == 0 { MAX_FILL } else { unit * burst };
         let (rate, shift) = fixed(fill as f64 / fill_ns);
         let ticking = Ticking { rate, shift, fill: fill as u32 };
-        Some(Pace { ticking, unit, fill_ns: fill_ns.ceil() as u64, burst })
+        Some(Pace { ticking, unit, one: unit.max(1) as i32, fill_ns: fill_ns.ceil() as u64, burst })
     }
 
     /// How many tokens a full bucket holds.
     pub fn burst(&self) -> u64 {
         self.burst
+    }
+
+    /// The ticks of one token, rounded up.
+    #[inline(always)]
+    pub(super) fn one(&self) -> i32 {
+        self.one
     }
 
     /// The ticks that `cost` tokens take, rounded up; None for more than a bucket holds.

@@ -38,15 +38,19 @@ impl<'a, W: Word, const P: usize> Set<'a, W, P> {
     /// The place of a key. **Hot.**
     #[inline(always)]
     pub(super) fn find(&self, print: u64, home: usize) -> Option<&'a W> {
-        let is_it = |word: &W| place::print(word.get()) == print;
-        match self.places.get(home) {
-            Some(word) if is_it(word) => Some(word),
-            _ => {
-                // All are compared without a branch: where a key stands cannot be foreseen.
-                let bits = self.places.iter().rev().fold(0u32, |bits, word| bits << 1 | u32::from(is_it(word)));
-                self.places.get(bits.trailing_zeros() as usize)
-            }
-        }
+        self.find_word(print, home).map(|(place, _)| place)
+    }
+
+    /// The same, and its word.
+    #[inline(always)]
+    pub(super) fn find_word(&self, print: u64, home: usize) -> Option<(&'a W, u64)> {
+        let at_home = self.places.get(home).map(|place| (place, place.get()));
+        at_home.filter(|&(_, word)| place::print(word) == print).or_else(|| {
+            // All are compared without a branch: where a key stands cannot be foreseen.
+            let is_it = |word: &W| place::print(word.get()) == print;
+            let bits = self.places.iter().rev().fold(0u32, |bits, word| bits << 1 | u32::from(is_it(word)));
+            self.places.get(bits.trailing_zeros() as usize).map(|place| (place, place.get()))
+        })
     }
 
     /// How many insertions there have been, modulo 2³².
