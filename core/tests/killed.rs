@@ -25,6 +25,12 @@ const WHOLE: &str = r#"{"version":1,"guards":{"g":{
 const LAST_CALLS: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
     "breaker":{"error_ratio":1.0,"window_calls":100,"min_calls":100}}}}"#;
 
+/// With what the plain way asks last.
+const BY_KEY: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
+    "rate":[{"limit":1000000,"burst":1000000,"key":"tenant"}]}}}"#;
+const SLOW: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
+    "breaker":{"error_ratio":1.0,"slow":{"ratio":1,"over":"1h"}}}}}"#;
+
 /// From one instruction at which the child is killed to the next that is tried.
 const STRIDE: usize = if cfg!(debug_assertions) { 97 } else { 1 };
 
@@ -205,6 +211,12 @@ fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
 #[test]
 fn so_does_one_whose_guard_has_every_stage() {
     kill_everywhere(WHOLE, Outcome::Success, STRIDE);
+}
+
+#[test]
+fn so_does_one_with_what_is_asked_last() {
+    kill_everywhere(BY_KEY, Outcome::Success, STRIDE);
+    kill_everywhere(SLOW, Outcome::Success, STRIDE);
 }
 
 #[test]

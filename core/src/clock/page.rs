@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
 const RING: u64 = 8;
-/// In `current`: time is virtual.
+/// In `current`: time is virtual, and the rest counts how often it was moved.
 const VIRTUAL: u64 = 1 << 63;
 /// In an anchor's version: somebody is writing it.
 const WRITING: u64 = 1 << 63;
@@ -22,7 +22,7 @@ const JUMP_NS: u64 = 1_000_000;
 /// The clock's words in the header.
 #[repr(C, align(64))]
 pub struct ClockPage {
-    /// Number of the anchor in force (its place is the number modulo 8), or [`VIRTUAL`]; 0: none, so
+    /// Number of the anchor in force (its place is the number modulo 8), or one with [`VIRTUAL`]; 0: none, so
     /// every reading is one of `CLOCK_MONOTONIC`.
     current: AtomicU64,
     virtual_ns: AtomicU64,
@@ -57,6 +57,16 @@ pub struct OwnAnchor {
     ns: Cell<u64>,
     scale: Cell<u64>,
     valid: Cell<u64>,
+}
+
+impl OwnAnchor {
+    fn copy(&self, number: u64, line: Line, valid: u64) {
+        self.number.set(number);
+        self.ticks.set(line.ticks);
+        self.ns.set(line.ns);
+        self.scale.set(line.scale);
+        self.valid.set(valid);
+    }
 }
 
 impl Line {
@@ -136,15 +146,20 @@ impl ClockPage {
     fn now_anew(&self, own: &OwnAnchor) -> u64 {
         let now = self.now();
         let current = self.current.load(Acquire);
-        let valid = self.ring[(current % RING) as usize].valid.load(Acquire);
-        let line = if current & VIRTUAL == 0 { self.anchor(current) } else { None };
-        if let Some(line) = line.filter(|_| current != 0) {
-            own.number.set(current);
-            own.ticks.set(line.ticks);
-            own.ns.set(line.ns);
-            own.scale.set(line.scale);
-            own.valid.set(valid);
+        if current & VIRTUAL != 0 {
+            return self.virtual_anew(current, own);
         }
+        let valid = self.ring[(current % RING) as usize].valid.load(Acquire);
+        if let Some(line) = self.anchor(current).filter(|_| current != 0) {
+            own.copy(current, line, valid);
+        }
+        now
+    }
+
+    /// The same of virtual time, which stands still: so that calls go the ways that they go by the machine's clock.
+    fn virtual_anew(&self, current: u64, own: &OwnAnchor) -> u64 {
+        let now = self.virtual_ns.load(Acquire);
+        own.copy(current, Line { ticks: 0, ns: now, scale: 0 }, u64::MAX);
         now
     }
 
@@ -205,9 +220,13 @@ impl ClockPage {
 
     /// Moves virtual time; None when the clock is not virtual.
     pub fn set_virtual(&self, step: impl Fn(u64) -> u64) -> Option<()> {
-        (self.current.load(Acquire) & VIRTUAL != 0)
-            .then(|| update(&self.virtual_ns, |now| Ok::<_, ()>((step(now), ()))).ok())
-            .flatten()
+        if !self.is_virtual() {
+            return None;
+        }
+        update(&self.virtual_ns, |now| Ok::<_, ()>((step(now), ()))).ok()?;
+        // Copies of the time before end here.
+        self.current.fetch_add(1, AcqRel);
+        Some(())
     }
 
     /// Whether time is virtual.

@@ -120,11 +120,11 @@ impl Guard {
             return Err(Part::Mark);
         }
         settle(run, seen, |word| word + 1);
-        let takes_token = match key {
+        let takes_token = || match key {
             Some((limit, key)) => limit.takes_at_once(key, now),
-            None => !facts.stages().has(Stages::SLOW) && self.takes_plain_token(facts, now),
+            None => !facts.flags().has_rates() || facts.rate(0).take(&self.cell().hot.rates[0], now),
         };
-        if !takes_token {
+        if facts.stages().has(Stages::SLOW) || !takes_token() {
             return Err(Part::Place);
         }
         if self.changes() != facts.changes() {
@@ -132,11 +132,6 @@ impl Guard {
         }
         Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) }.write(permit);
         Ok(())
-    }
-
-    #[inline(always)]
-    fn takes_plain_token(&self, facts: &Facts, now: u64) -> bool {
-        !facts.flags().has_rates() || facts.rate(0).take(&self.cell().hot.rates[0], now)
     }
 
     /// Enters where the plain way ended. The call is as plain as that takes them.
