@@ -120,11 +120,12 @@ impl Guard {
             return Err(Part::Mark);
         }
         settle(run, seen, |word| word + 1);
-        let takes_token = || match key {
-            Some((limit, key)) => limit.takes_at_once(key, now),
-            None => !facts.flags().has_rates() || facts.rate(0).take(&self.cell().hot.rates[0], now),
-        };
-        if facts.stages().has(Stages::SLOW) || !takes_token() {
+        let takes_token = !facts.stages().has(Stages::SLOW)
+            && match key {
+                Some((limit, key)) => limit.takes_at_once(key, now),
+                None => !facts.flags().has_rates() || facts.rate(0).take(&self.cell().hot.rates[0], now),
+            };
+        if !takes_token {
             return Err(Part::Place);
         }
         if self.changes() != facts.changes() {
