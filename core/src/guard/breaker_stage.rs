@@ -61,7 +61,7 @@ impl Guard {
     #[inline(always)]
     pub(super) fn good_end_at<'a>(&self, facts: &Facts, run: impl Count<'a>, breaker: u64, now: u64) -> Option<usize> {
         let hot = &self.cell().hot;
-        if hot.breaker.load(Relaxed) != breaker || hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+        if hot.breaker.load(Relaxed) != breaker || hot.has_failures() {
             return None;
         }
         window::good_at(run, &facts.bucket, WINDOW, Place::of(now, facts.window(), breaker))
@@ -78,7 +78,7 @@ impl Guard {
             return false;
         }
         // After it was counted, so that of two calls that end at once at least one sees both.
-        if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+        if hot.has_failures() {
             self.end_failures(facts, breaker, Place::of(now, facts.window(), breaker), now);
         }
         true
@@ -95,7 +95,7 @@ impl Guard {
         window::count(run, &facts.bucket, WINDOW, place, outcome.is_bad());
         if outcome.is_bad() {
             self.judge_failure(facts, breaker, place, now);
-        } else if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+        } else if hot.has_failures() {
             self.end_failures(facts, breaker, place, now);
         }
     }
@@ -128,7 +128,7 @@ impl Guard {
         if outcome.is_bad() {
             return self.judge_failure(facts, breaker, place, now);
         }
-        if hot.consecutive.load(Relaxed) | hot.watch.load(Relaxed) != 0 {
+        if hot.has_failures() {
             self.end_failures(facts, breaker, place, now);
         }
         if slow {

@@ -4,7 +4,7 @@ use crate::breaker::window;
 use crate::metrics::histogram;
 use crate::segment::Shared;
 use crate::segment::directory::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// The most rate limits of one guard.
 pub const MAX_RATES: usize = 4;
@@ -42,6 +42,14 @@ pub struct Hot {
     pub consecutive: AtomicU64,
     /// The breaker generation + 1 in which too few calls were bad enough, so that every exit judges; or 0.
     pub watch: AtomicU64,
+}
+
+impl Hot {
+    /// Whether a call that ends well ends a row of failures, or is to judge the window.
+    #[inline(always)]
+    pub fn has_failures(&self) -> bool {
+        self.consecutive.load(Relaxed) | self.watch.load(Relaxed) != 0
+    }
 }
 
 /// Words of a guard's second run: a page, but for one word, so that it is not taken for a first one.

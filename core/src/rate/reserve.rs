@@ -145,21 +145,21 @@ impl Reserving {
     /// leave a debt that nobody owes. Who took after it meanwhile keeps the time that it was told.
     pub fn give_back<W: Word>(&self, word: &W, now: u64, cost: u64) {
         // As if it stood behind the deepest debt.
-        self.put_back(word, now, cost, self.debt);
+        self.put_back(word, now, cost, self.debt as i64);
     }
 
     /// Gives `cost` tokens back that were taken by a call which passed, was to act at `acts` (its `now` and its wait, in ns), and left:
     /// as [`Reserving::cancel`], but a moment that has passed counts as `now`. The wait was rounded up, so that up to a
     /// nanosecond's tokens of what was reserved after it come back too.
     pub fn leave<W: Word>(&self, word: &W, now: u64, cost: u64, acts: u64) {
-        self.put_back(word, now, cost, acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION);
+        self.put_back(word, now, cost, (acts.saturating_sub(now).min(Self::MAX_WAIT) << FRACTION) as i64);
     }
 
-    fn put_back<W: Word>(&self, word: &W, now: u64, cost: u64, act: u64) {
+    fn put_back<W: Word>(&self, word: &W, now: u64, cost: u64, act: i64) {
         let _: Result<(), Refusal> = update(word, |seen| {
             let used = self.used(seen, now)?;
             let full = untouched(seen, self.bucket.generation)?;
-            Ok((if full { seen } else { self.without(seen, now, used, cost, act as i64) }, ()))
+            Ok((if full { seen } else { self.without(seen, now, used, cost, act) }, ()))
         });
     }
 

@@ -7,7 +7,7 @@ use tidegate_core::breaker::last_calls::LastCalls;
 use tidegate_core::breaker::running::{self, Running, Slow};
 use tidegate_core::breaker::state::{self, Admission, Breaker, ProbeEnd, Reason, State, Timing};
 use tidegate_core::breaker::transition::Forced;
-use tidegate_core::breaker::window::{BAD, SLOW};
+use tidegate_core::breaker::window::{BAD, SLOW, Sum};
 
 const TIMING: Timing = Timing { open_for_ns: SECOND, probes: 1, probe_timeout_ns: SECOND, ..Timing::PLAIN };
 
@@ -108,12 +108,14 @@ fn the_last_calls_are_summed_exactly_once_all_have_ended() {
 }
 
 /// Each replaces a call that ended as it did, which leaves the sums as they are, while another generation begins.
-#[test]
-fn last_calls_that_end_alike_count_once_and_in_their_generation() {
-    model(|| {
+/// A window of one call, counted in by the generation before that begins anew meanwhile, and by the one that begins; and its sum then.
+fn counted_while_a_generation_begins(already: Option<u64>, ending: u64, then: impl Fn(Sum) + Sync + Send + 'static) {
+    model(move || {
         let words: Arc<[LoomWord; 3]> = Arc::new([0; 3].map(|value| LoomWord(AtomicU64::new(value))));
         let breaker = word(0);
-        assert!(LastCalls::new(&words[..]).unwrap().count(&*breaker, 0, BAD));
+        if let Some(before) = already {
+            assert!(LastCalls::new(&words[..]).unwrap().count(&*breaker, 0, before));
+        }
         let in_threads = (words.clone(), breaker.clone());
         on_threads(2, move |index| {
             let (words, breaker) = &in_threads;
@@ -122,35 +124,23 @@ fn last_calls_that_end_alike_count_once_and_in_their_generation() {
                 window.count(&**breaker, 0, BAD);
             } else {
                 state::reset(&**breaker, 0);
-                assert!(window.count(&**breaker, 1, BAD));
+                assert!(window.count(&**breaker, 1, ending));
             }
         });
         let window = LastCalls::new(&words[..]).unwrap();
-        let sum = window.sum(1);
-        assert_eq!((sum.calls, sum.bad, window.recount(1)), (1, 1, sum));
+        assert_eq!(window.sum(1), window.recount(1));
+        then(window.sum(1));
     });
 }
 
 #[test]
+fn last_calls_that_end_alike_count_once_and_in_their_generation() {
+    counted_while_a_generation_begins(Some(BAD), BAD, |sum| assert_eq!((sum.calls, sum.bad), (1, 1)));
+}
+
+#[test]
 fn the_last_calls_of_a_generation_keep_nothing_of_another() {
-    model(|| {
-        let words: Arc<[LoomWord; 3]> = Arc::new([0; 3].map(|value| LoomWord(AtomicU64::new(value))));
-        let breaker = word(0);
-        let in_threads = (words.clone(), breaker.clone());
-        on_threads(2, move |index| {
-            let (words, breaker) = &in_threads;
-            let window = LastCalls::new(&words[..]).unwrap();
-            if index == 0 {
-                window.count(&**breaker, 0, BAD);
-            } else {
-                state::reset(&**breaker, 0);
-                assert!(window.count(&**breaker, 1, SLOW));
-            }
-        });
-        let window = LastCalls::new(&words[..]).unwrap();
-        assert_eq!((window.sum(1).calls, window.sum(1).bad, window.sum(1).slow), (1, 0, 1));
-        assert_eq!(window.sum(1), window.recount(1));
-    });
+    counted_while_a_generation_begins(None, SLOW, |sum| assert_eq!((sum.calls, sum.bad, sum.slow), (1, 0, 1)));
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl Numbers {
         if next > self.fill() { Err(next - self.fill()) } else { Ok(next) }
     }
 
-    /// What is given back leaves a tick at least, so that a word, once its bucket was full, never comes again.
+    /// The word after giving `cost` back; Err: there is nothing to give back to.
     fn unspend<W: Word, const P: usize>(
         &self,
         seen: u64,
@@ -196,9 +196,8 @@ impl Numbers {
         cost: i32,
     ) -> Result<(u64, ()), ()> {
         let ours = place::print(seen) == key.print && place::generation(seen) == self.generation && self.holds(set, at);
-        let ahead = if ours { place::ahead(seen, at.tick) } else { 0 };
-        let left = if ahead > 0 { (ahead - cost).max(1) } else { return Err(()) };
-        Ok((place::used(key.print, at.tick.wrapping_add(left as u64), self.generation), ()))
+        let full_at = left_full_at(ours.then(|| place::ahead(seen, at.tick)), at, cost)?;
+        Ok((place::used(key.print, full_at, self.generation), ()))
     }
 
     /// What becomes of a call whose key has no place.
@@ -225,10 +224,10 @@ impl Numbers {
     }
 
     fn unspend_shared(&self, seen: u64, at: &Moment, cost: i32) -> Result<(u64, ()), ()> {
-        let ours = self.understands(place::stamp_of(seen), at);
-        let ahead = if ours { place::overflow_ahead(seen, at.tick) } else { 0 };
-        let left = if ahead > 0 { (ahead - cost).max(1) } else { return Err(()) };
-        Ok((place::with_overflow(place::stamp_of(seen), at.tick.wrapping_add(left as u64)), ()))
+        let stamp = place::stamp_of(seen);
+        let ours = self.understands(stamp, at);
+        let full_at = left_full_at(ours.then(|| place::overflow_ahead(seen, at.tick)), at, cost)?;
+        Ok((place::with_overflow(stamp, full_at), ()))
     }
 
     /// How far a key's word lies ahead, in ticks of these numbers.
@@ -274,4 +273,11 @@ impl Numbers {
     fn empty(&self, ticks: i32, shared: bool) -> Refusal {
         Refusal::Empty { wait_ns: self.pace.wait(ticks), shared }
     }
+}
+
+/// When a bucket that lies so far ahead is full after `cost` was given back: a tick is left at least, so that a word, once its bucket
+/// was full, never comes again. Err: it is full, or none of ours.
+fn left_full_at(ahead: Option<i32>, at: &Moment, cost: i32) -> Result<u64, ()> {
+    let ahead = ahead.filter(|&ahead| ahead > 0).ok_or(())?;
+    Ok(at.tick.wrapping_add((ahead - cost).max(1) as u64))
 }
