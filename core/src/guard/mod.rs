@@ -21,6 +21,7 @@ pub(crate) mod known;
 mod load_stage;
 pub mod numbers;
 pub mod permit;
+pub mod plain;
 pub mod policy_stage;
 mod rate_stage;
 pub mod recount;
