@@ -42,6 +42,9 @@ static COUNTING: Counting = Counting;
 
 const RULES: &str = r#"{"version":1,"guards":{
     "busy":{"rate":[{"limit":1e9,"burst":1000000000}],"concurrency":{"max":100},"breaker":{"error_ratio":0.9},"timeout":"1s"},
+    "plain":{"rate":[{"limit":1e9,"burst":1000000000}],"concurrency":{"max":100},"breaker":{"error_ratio":0.9}},
+    "plain-by-key":{"rate":[{"limit":1e6,"burst":1000000,"key":"tenant"}],"concurrency":{"max":100}},
+    "slow":{"breaker":{"slow":{"ratio":0.9,"over":"1s"}},"concurrency":{"max":100}},
     "refusing":{"rate":[{"limit":1,"per":"24h","burst":1}]},
     "failing":{"breaker":{"consecutive_failures":2,"open_for":"24h"}},
     "by-key":{"rate":[{"limit":1,"per":"24h","burst":1,"key":"tenant","overrides":{"a":{"limit":5}},"deny":["b"]}]},
@@ -52,8 +55,21 @@ const RULES: &str = r#"{"version":1,"guards":{
     "again":{"retry":{"max_attempts":3,"budget":{"ratio":0.1}},"hedge":{"quantile":0.5,"min":"0s","max_delay":"1ms"}},
     "quota":{"retry":{"budget":{"quota":{}}},"hedge":{"delay":"0s"}}}}"#;
 
-const GUARDS: [&str; 10] =
-    ["busy", "refusing", "failing", "by-key", "shadow", "adaptive", "throttled", "whole", "again", "quota"];
+const GUARDS: [&str; 13] = [
+    "busy",
+    "plain",
+    "plain-by-key",
+    "slow",
+    "refusing",
+    "failing",
+    "by-key",
+    "shadow",
+    "adaptive",
+    "throttled",
+    "whole",
+    "again",
+    "quota",
+];
 
 #[derive(Clone, Copy)]
 struct Handles {

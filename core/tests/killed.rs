@@ -29,7 +29,11 @@ const LAST_CALLS: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
 const BY_KEY: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
     "rate":[{"limit":1000000,"burst":1000000,"key":"tenant"}]}}}"#;
 const SLOW: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
-    "breaker":{"error_ratio":1.0,"slow":{"ratio":1,"over":"1h"}}}}}"#;
+    "breaker":{"error_ratio":1.0,"slow":{"ratio":1,"over":"1s"}}}}}"#;
+
+/// The children's key is refused, once the place is taken.
+const DENIED: &str = r#"{"version":1,"guards":{"g":{"concurrency":{"max":8},
+    "rate":[{"limit":1000000,"burst":1000000,"key":"tenant","deny":["acme"]}]}}}"#;
 
 /// From one instruction at which the child is killed to the next that is tried.
 const STRIDE: usize = if cfg!(debug_assertions) { 97 } else { 1 };
@@ -37,12 +41,55 @@ const STRIDE: usize = if cfg!(debug_assertions) { 97 } else { 1 };
 /// The instruction of a breakpoint.
 const INT3: i64 = 0xcc;
 
-/// What the traced child does between its two stops: one call in, one call out.
-fn one_call(guard: &'static Guard, outcome: Outcome) {
-    let mut permit = Permit::default();
-    let entered = guard.enter(&Call { key: b"acme", ..Call::default() }, &mut permit);
-    assert!(entered.is_ok());
-    permit.exit(outcome).unwrap();
+/// What children do.
+struct Scene {
+    runtime: Runtime,
+    guard: &'static Guard,
+    /// Nobody has rules for it.
+    other: &'static Guard,
+    /// How their calls end; None: they are refused.
+    outcome: Option<Outcome>,
+    /// Whether time goes on before the call that is traced, so that the thread has to look at the calls that are running.
+    late: bool,
+}
+
+impl Scene {
+    fn of(document: &str, outcome: Option<Outcome>) -> Scene {
+        let runtime = open();
+        rules(&runtime, document);
+        let [guard, other] = ["g", "other"].map(|name| runtime.guard(name).unwrap());
+        Scene { runtime, guard, other, outcome, late: false }
+    }
+
+    /// What the traced child does between its two stops: one call in, one call out.
+    fn one_call(&self) {
+        let mut permit = Permit::default();
+        let entered = self.guard.enter(&Call { key: b"acme", ..Call::default() }, &mut permit);
+        assert_eq!(entered.is_ok(), self.outcome.is_some());
+        if let Some(outcome) = self.outcome {
+            permit.exit(outcome).unwrap();
+        }
+    }
+
+    fn first_calls(&self) {
+        (0..FIRST).for_each(|_| self.one_call());
+        if self.late {
+            self.runtime.clock().advance(SECOND).unwrap();
+            // The thread knows the time again.
+            enter(self.other).unwrap().exit(Outcome::Success).unwrap();
+        }
+    }
+
+    /// How many of a call's instructions are tried: when it looks at the calls that are running, the sums that it makes then differ from call to call.
+    fn tried(&self) -> usize {
+        if self.late { 800 } else { usize::MAX }
+    }
+
+    /// The calls that counted so far, and those whose durations did.
+    fn counts(&self) -> [u64; 2] {
+        let stats = self.guard.stats().unwrap();
+        [self.outcome.map_or(0, |outcome| stats.calls[outcome as usize]), stats.latency.count()]
+    }
 }
 
 /// Calls after which the child has its slots, and knows the guard and the time.
@@ -52,16 +99,16 @@ const FIRST: u64 = 3;
 struct Traced(libc::pid_t);
 
 impl Traced {
-    fn fork(guard: &'static Guard, outcome: Outcome) -> Traced {
+    fn fork(scene: &Scene) -> Traced {
         // SAFETY: the child only calls what a forked one may, and never returns.
         unsafe {
             let pid = libc::fork();
             assert!(pid >= 0);
             if pid == 0 {
-                (0..FIRST).for_each(|_| one_call(guard, outcome));
+                scene.first_calls();
                 libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
                 libc::raise(libc::SIGSTOP);
-                one_call(guard, outcome);
+                scene.one_call();
                 libc::raise(libc::SIGUSR1);
                 libc::_exit(0);
             }
@@ -125,8 +172,8 @@ struct Path {
 }
 
 impl Path {
-    fn of(runtime: &Runtime, guard: &'static Guard, outcome: Outcome) -> Path {
-        let child = Traced::fork(guard, outcome);
+    fn of(scene: &Scene) -> Path {
+        let child = Traced::fork(scene);
         let mut path = Path { addresses: Vec::new(), first: HashMap::new() };
         loop {
             let address = child.registers().rip;
@@ -136,7 +183,7 @@ impl Path {
                 break;
             }
         }
-        child.kill(runtime);
+        child.kill(&scene.runtime);
         path
     }
 
@@ -145,15 +192,15 @@ impl Path {
     }
 
     /// Kills a child that is about to execute its `steps`th address. False: it took another path.
-    fn kill_at(&self, steps: usize, runtime: &Runtime, guard: &'static Guard, outcome: Outcome) -> bool {
+    fn kill_at(&self, steps: usize, scene: &Scene) -> bool {
         // It runs to the last address on the way that it has not been at before, and goes on step by step.
         let is_new = |&index: &usize| self.first[&self.addresses[index]] == index;
         let start = (0..=steps).rev().find(is_new).unwrap();
-        let child = Traced::fork(guard, outcome);
+        let child = Traced::fork(scene);
         let there = (start == 0 || child.run_to(self.addresses[start]))
             && (start..steps).all(|_| child.run(libc::PTRACE_SINGLESTEP))
             && child.registers().rip == self.addresses[steps];
-        child.kill(runtime);
+        child.kill(&scene.runtime);
         there
     }
 }
@@ -169,20 +216,18 @@ fn stay_on_this_processor() {
     }
 }
 
-/// Kills a child at every `stride`th instruction of a call that ends so, and looks at what it leaves.
-fn kill_everywhere(document: &str, outcome: Outcome, stride: usize) {
+/// Kills a child at every [`STRIDE`]th instruction of a call, and looks at what it leaves.
+fn kill_everywhere(scene: &Scene) {
     stay_on_this_processor();
-    let runtime = open();
-    rules(&runtime, document);
-    let guard = runtime.guard("g").unwrap();
+    let guard = scene.guard;
     let mut mine = enter(guard).unwrap();
     enter(guard).unwrap().exit(Outcome::Success).unwrap();
-    let mut path = Path::of(&runtime, guard, outcome);
+    let mut path = Path::of(scene);
     let (mut steps, mut other_paths) = (0, 0);
-    while steps < path.addresses.len() {
-        let before = guard.stats().unwrap();
-        if !path.kill_at(steps, &runtime, guard, outcome) {
-            let other = Path::of(&runtime, guard, outcome);
+    while steps < path.addresses.len().min(scene.tried()) {
+        let before = scene.counts();
+        if !path.kill_at(steps, scene) {
+            let other = Path::of(scene);
             // From where they part, nothing was tried of it.
             steps = steps.min(path.in_common(&other));
             path = other;
@@ -190,40 +235,40 @@ fn kill_everywhere(document: &str, outcome: Outcome, stride: usize) {
             assert!(other_paths < 100, "calls are too different to be compared");
             continue;
         }
-        let stats = guard.stats().unwrap();
-        assert_eq!(stats.inflight, 1, "after {steps} instructions only our own permit is in flight");
-        let counted = stats.calls[outcome as usize] - before.calls[outcome as usize];
-        let timed = stats.latency.count() - before.latency.count();
-        let fits = |counted: u64| (FIRST..=FIRST + 1).contains(&counted);
-        assert!(fits(counted) && fits(timed), "the calls before count, the killed one may");
-        steps += stride;
+        assert_eq!(guard.stats().unwrap().inflight, 1, "after {steps} instructions only our own permit is in flight");
+        let before_it = if scene.outcome.is_some() { FIRST } else { 0 };
+        let fits = |(now, before): (&u64, &u64)| (before_it..=before_it + 1).contains(&(now - before));
+        assert!(scene.counts().iter().zip(&before).all(fits), "the calls before count, the killed one may");
+        steps += STRIDE;
     }
     assert!(path.addresses.len() > 200, "{} instructions cannot have been all", path.addresses.len());
     mine.exit(Outcome::Success).unwrap();
     let mut all: Vec<_> = (0..8).map(|_| enter(guard).unwrap()).collect();
     assert_eq!(enter(guard).unwrap_err(), NotEntered::Refused(Stage::Concurrency), "the limit is what it was");
-    runtime.clock().advance(SECOND).unwrap();
+    scene.runtime.clock().advance(SECOND).unwrap();
     all.iter_mut().for_each(|permit| permit.exit(Outcome::Success).unwrap());
 }
 
 #[test]
 fn a_child_killed_at_any_instruction_leaves_the_sums_right() {
-    kill_everywhere(RULES, Outcome::Failure, STRIDE);
-    kill_everywhere(RULES, Outcome::Success, STRIDE);
+    kill_everywhere(&Scene::of(RULES, Some(Outcome::Failure)));
+    kill_everywhere(&Scene::of(RULES, Some(Outcome::Success)));
 }
 
 #[test]
 fn so_does_one_whose_guard_has_every_stage() {
-    kill_everywhere(WHOLE, Outcome::Success, STRIDE);
+    kill_everywhere(&Scene::of(WHOLE, Some(Outcome::Success)));
 }
 
 #[test]
 fn so_does_one_with_what_is_asked_last() {
-    kill_everywhere(BY_KEY, Outcome::Success, STRIDE);
-    kill_everywhere(SLOW, Outcome::Success, STRIDE);
+    kill_everywhere(&Scene::of(BY_KEY, Some(Outcome::Success)));
+    kill_everywhere(&Scene::of(SLOW, Some(Outcome::Success)));
+    kill_everywhere(&Scene { late: true, ..Scene::of(SLOW, Some(Outcome::Success)) });
+    kill_everywhere(&Scene::of(DENIED, None));
 }
 
 #[test]
 fn so_does_one_that_counts_the_last_calls() {
-    kill_everywhere(LAST_CALLS, Outcome::Success, STRIDE);
+    kill_everywhere(&Scene::of(LAST_CALLS, Some(Outcome::Success)));
 }

@@ -1,14 +1,15 @@
-//! The plain way through a guard, and what is asked last after it, answer as the whole pipeline does: a time limit that is far away has
-//! a guard asked by the whole of it.
+//! The plain ways into and out of a guard, and what is asked last after them, answer as the whole pipeline does: a time limit that
+//! is far away and a fault that hits nobody have a guard asked by the whole of it.
 
 mod common;
 
 use common::{MS, SECOND, enter, open, rules};
 use proptest::prelude::*;
 use proptest::sample::select;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tidegate_core::guard::handle::Guard;
-use tidegate_core::guard::{Call, Outcome};
-use tidegate_core::{Permit, Runtime};
+use tidegate_core::guard::{Call, NotEntered, Outcome, Stage};
+use tidegate_core::{ErrorKind, Permit, Runtime};
 
 const BREAKERS: [&str; 7] = [
     "",
@@ -30,6 +31,10 @@ const RATES: [&str; 8] = [
     r#"{"algorithm":"sliding_window","limit":3}"#,
     r#"{"algorithm":"pacing","limit":10,"max_wait":"200ms"}"#,
 ];
+
+/// What no call notices.
+const FURTHER: &str =
+    r#""timeout":"24h","faults":[{"when":{"attribute":"tenant","equals":"nobody"},"abort":"failure"}]"#;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -56,7 +61,7 @@ fn document() -> impl Strategy<Value = String> {
         };
         let rates = if rates.is_empty() { String::new() } else { format!(r#""rate":[{rates}],"#) };
         let guard = format!(r#"{breaker}{concurrency}{rates}"x-":0"#);
-        format!(r#"{{"version":1,"guards":{{"plain":{{{guard}}},"whole":{{{guard},"timeout":"24h"}}}}}}"#)
+        format!(r#"{{"version":1,"guards":{{"plain":{{{guard}}},"whole":{{{guard},{FURTHER}}}}}}}"#)
     })
 }
 
@@ -103,5 +108,60 @@ proptest! {
             answers(runtime.guard(name).unwrap(), runtime, &steps)
         });
         prop_assert_eq!(plain, whole, "{}", document);
+    }
+}
+
+/// If it were not gone, the property above would hold the whole pipeline against itself.
+#[test]
+fn the_plain_way_is_gone_on_a_virtual_clock() {
+    let runtime = open();
+    rules(
+        &runtime,
+        r#"{"version":1,"guards":{"g":{"breaker":{"error_ratio":0.5},"concurrency":{"max":9},"rate":[{"limit":9}]}}}"#,
+    );
+    let guard = runtime.guard("g").unwrap();
+    for _ in 0..3 {
+        enter(guard).unwrap().exit(Outcome::Success).unwrap();
+    }
+    let mut permit = Permit::default();
+    assert!(guard.enter_plain(&mut permit).is_ok());
+    assert!(permit.exit(Outcome::Success).is_ok());
+}
+
+/// Whoever is in between when the rules or the breaker are changed gives back all that it took.
+#[test]
+fn a_storm_through_changes_leaves_nothing_taken() {
+    const CALLS: u64 = 20_000;
+    let by_key = r#""rate":[{"limit":1000000,"burst":1000000,"key":"tenant"}]"#;
+    let plain = r#""rate":[{"limit":1000000,"burst":1000000}]"#;
+    let slow = r#""breaker":{"slow":{"over":"1h","ratio":0.9}}"#;
+    for stage in [by_key, plain, slow] {
+        let runtime = open();
+        rules(&runtime, &format!(r#"{{"version":1,"guards":{{"g":{{"concurrency":{{"max":8}},{stage}}}}}}}"#));
+        let guard = runtime.guard("g").unwrap();
+        let (admitted, left) = (AtomicU64::new(0), AtomicU64::new(4));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..CALLS {
+                        let mut permit = Permit::default();
+                        match guard.enter(&Call { key: b"a", ..Call::default() }, &mut permit) {
+                            Ok(()) => drop((permit.exit(Outcome::Success), admitted.fetch_add(1, Relaxed))),
+                            Err(NotEntered::Failed(ErrorKind::Busy)) => {}
+                            Err(other) => panic!("{stage}: {other:?}"),
+                        }
+                    }
+                    left.fetch_sub(1, Relaxed);
+                });
+            }
+            while left.load(Relaxed) != 0 {
+                guard.reset_breaker().unwrap();
+            }
+        });
+        let stats = guard.stats().unwrap();
+        assert_eq!((stats.inflight, stats.calls[0]), (0, admitted.load(Relaxed)), "{stage}");
+        let mut all: Vec<_> = (0..8).map(|_| enter(guard).unwrap()).collect();
+        assert_eq!(enter(guard).unwrap_err(), NotEntered::Refused(Stage::Concurrency), "{stage}");
+        all.iter_mut().for_each(|permit| permit.exit(Outcome::Success).unwrap());
     }
 }

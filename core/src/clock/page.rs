@@ -7,10 +7,10 @@
 use super::tsc;
 use crate::word::update;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, Ordering::*, compiler_fence};
 
 const RING: u64 = 8;
-/// In `current`: time is virtual, and the rest counts how often it was moved.
+/// In `current`: time is virtual, and the rest is the time, in one word, so that whoever dies while he moves it leaves one time.
 const VIRTUAL: u64 = 1 << 63;
 /// In an anchor's version: somebody is writing it.
 const WRITING: u64 = 1 << 63;
@@ -22,10 +22,10 @@ const JUMP_NS: u64 = 1_000_000;
 /// The clock's words in the header.
 #[repr(C, align(64))]
 pub struct ClockPage {
-    /// Number of the anchor in force (its place is the number modulo 8), or one with [`VIRTUAL`]; 0: none, so
+    /// Number of the anchor in force (its place is the number modulo 8), or a time with [`VIRTUAL`]; 0: none, so
     /// every reading is one of `CLOCK_MONOTONIC`.
     current: AtomicU64,
-    virtual_ns: AtomicU64,
+    spare: AtomicU64,
     /// Counts jumps.
     pub epoch: AtomicU64,
     ring: [Anchor; RING as usize],
@@ -61,10 +61,14 @@ pub struct OwnAnchor {
 
 impl OwnAnchor {
     fn copy(&self, number: u64, line: Line, valid: u64) {
+        // A signal handler that calls in between finds a copy that is valid for no tick.
+        self.valid.set(0);
+        compiler_fence(SeqCst);
         self.number.set(number);
         self.ticks.set(line.ticks);
         self.ns.set(line.ns);
         self.scale.set(line.scale);
+        compiler_fence(SeqCst);
         self.valid.set(valid);
     }
 }
@@ -85,10 +89,7 @@ impl ClockPage {
     /// Starts the clock of a new segment.
     pub fn start(&self, source: super::ClockSource) {
         match source {
-            super::ClockSource::Virtual(ns) => {
-                self.virtual_ns.store(ns, Relaxed);
-                self.current.store(VIRTUAL, Release);
-            }
+            super::ClockSource::Virtual(ns) => self.current.store(virtual_at(ns), Release),
             super::ClockSource::Monotonic => self.start_counter(),
         }
     }
@@ -147,7 +148,10 @@ impl ClockPage {
         let now = self.now();
         let current = self.current.load(Acquire);
         if current & VIRTUAL != 0 {
-            return self.virtual_anew(current, own);
+            // Time that stands still: so that calls go the ways that they go by the machine's clock.
+            let line = Line { ticks: 0, ns: current & !VIRTUAL, scale: 0 };
+            own.copy(current, line, u64::MAX);
+            return line.ns;
         }
         let valid = self.ring[(current % RING) as usize].valid.load(Acquire);
         if let Some(line) = self.anchor(current).filter(|_| current != 0) {
@@ -156,17 +160,10 @@ impl ClockPage {
         now
     }
 
-    /// The same of virtual time, which stands still: so that calls go the ways that they go by the machine's clock.
-    fn virtual_anew(&self, current: u64, own: &OwnAnchor) -> u64 {
-        let now = self.virtual_ns.load(Acquire);
-        own.copy(current, Line { ticks: 0, ns: now, scale: 0 }, u64::MAX);
-        now
-    }
-
     #[cold]
     fn now_slow(&self, current: u64, ticks: u64) -> u64 {
         if current & VIRTUAL != 0 {
-            return self.virtual_ns.load(Acquire);
+            return current & !VIRTUAL;
         }
         if current == 0 {
             return tsc::monotonic_ns();
@@ -220,13 +217,11 @@ impl ClockPage {
 
     /// Moves virtual time; None when the clock is not virtual.
     pub fn set_virtual(&self, step: impl Fn(u64) -> u64) -> Option<()> {
-        if !self.is_virtual() {
-            return None;
-        }
-        update(&self.virtual_ns, |now| Ok::<_, ()>((step(now), ()))).ok()?;
-        // Copies of the time before end here.
-        self.current.fetch_add(1, AcqRel);
-        Some(())
+        update(&self.current, |seen| match seen & VIRTUAL {
+            0 => Err(()),
+            _ => Ok((virtual_at(step(seen & !VIRTUAL)), ())),
+        })
+        .ok()
     }
 
     /// Whether time is virtual.
@@ -234,6 +229,11 @@ impl ClockPage {
     pub fn is_virtual(&self) -> bool {
         self.current.load(Acquire) & VIRTUAL != 0
     }
+}
+
+/// `current` at a virtual time; 2⁶³ ns and more are 2⁶³ - 1.
+fn virtual_at(ns: u64) -> u64 {
+    VIRTUAL | ns.min(!VIRTUAL)
 }
 
 /// The line that goes on from `old` without a step and meets `monotonic` a second later; or, after a

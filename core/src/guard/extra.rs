@@ -149,6 +149,7 @@ impl Stages {
     /// Those that the numbers bring, beside the plain ones.
     pub fn of(numbers: &ExtraBlock, plain: &Block, allows_faults: bool) -> Stages {
         let (limit, system) = (LiveLimit::of(numbers.limit()), SystemNumbers::of(numbers.system()));
+        let has_breaker = plain.breaker_mode() != Mode::Off;
         let is_shadow =
             plain.concurrency_mode() == Mode::Shadow || system.is_some_and(|(_, mode)| mode == Mode::Shadow);
         let bits = [
@@ -159,8 +160,8 @@ impl Stages {
             (Stages::SHEDS, limit.sheds()),
             (Stages::SYSTEM, system.is_some()),
             (Stages::LOAD_SHADOW, is_shadow),
-            (Stages::SLOW, numbers.slow()[0] != 0),
-            (Stages::LAST_CALLS, numbers.table(LAST_CALLS)[1] != 0),
+            (Stages::SLOW, has_breaker && numbers.slow()[0] != 0),
+            (Stages::LAST_CALLS, has_breaker && numbers.table(LAST_CALLS)[1] != 0),
             (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
             (
                 Stages::BY_KEY,

@@ -181,7 +181,9 @@ impl Facts {
         let slow = further.filter(|_| stages.has(Stages::SLOW));
         self.slow_over_ns.set(slow.map_or(u64::MAX, |further| further.numbers.slow_over_ns()));
         let are_plain = numbers.are_plain() && !numbers.hold().passes();
-        self.elaborate.set(match stages.without(Stages::LATE) {
+        // Without a run of its own, a thread looks at the calls that are running each time: in the whole pipeline.
+        let is_late = if self.second().is_some() { Stages::LATE } else { Stages::LATE.without(Stages::SLOW) };
+        self.elaborate.set(match stages.without(is_late) {
             Stages::NONE if are_plain => 0,
             Stages::BY_KEY if are_plain => BY_KEY,
             _ => ELABORATE,

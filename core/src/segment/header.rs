@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 /// "TIDEGATE", as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TIDEGATE");
 /// Version of the header and of the tables that it points to.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 /// Process slots of every segment.
 pub const MAX_PROCESSES: usize = 256;
 /// Kinds of cells that overflow separately.

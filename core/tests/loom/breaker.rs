@@ -107,7 +107,6 @@ fn the_last_calls_are_summed_exactly_once_all_have_ended() {
     });
 }
 
-/// Each replaces a call that ended as it did, which leaves the sums as they are, while another generation begins.
 /// A window of one call, counted in by the generation before that begins anew meanwhile, and by the one that begins; and its sum then.
 fn counted_while_a_generation_begins(already: Option<u64>, ending: u64, then: impl Fn(Sum) + Sync + Send + 'static) {
     model(move || {
@@ -133,6 +132,7 @@ fn counted_while_a_generation_begins(already: Option<u64>, ending: u64, then: im
     });
 }
 
+/// Each replaces a call that ended as it did, which leaves the sums as they are, while another generation begins.
 #[test]
 fn last_calls_that_end_alike_count_once_and_in_their_generation() {
     counted_while_a_generation_begins(Some(BAD), BAD, |sum| assert_eq!((sum.calls, sum.bad), (1, 1)));
