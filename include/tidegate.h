@@ -463,7 +463,7 @@ typedef struct tg_options {
   struct tg_str name;
   // Size of the segment: 1 MiB to 64 GiB; 0: 64 MiB. Memory comes as it is touched.
   uint64_t segment_bytes;
-  // Where a virtual clock starts, in ns (2^63 - 1 at most; what is more is that).
+  // Where a virtual clock starts, in ns.
   uint64_t virtual_start_ns;
   // Thread slots, 1 to 1024; 0: 128. Threads beyond share one, more slowly.
   uint32_t max_threads;
@@ -680,9 +680,8 @@ tg_status tg_guard_unwatch_breaker(const struct tg_guard *guard,
 // Reads the runtime's clock, in ns. Cheap, but not among the HOT: it checks the handle thoroughly.
 tg_status tg_clock_now(const struct tg_runtime *runtime, uint64_t *ns);
 
-// Moves a virtual clock to ns (2^63 - 1 at most; what is more is that), which may lie before now. TG_UNSUPPORTED when the clock is not virtual. COLD.
-tg_status tg_clock_set(const struct tg_runtime *runtime,
-                       uint64_t ns);
+// Moves a virtual clock to ns, which may lie before now. TG_UNSUPPORTED when the clock is not virtual. COLD.
+tg_status tg_clock_set(const struct tg_runtime *runtime, uint64_t ns);
 
 // Moves a virtual clock on by ns. TG_UNSUPPORTED when the clock is not virtual. COLD.
 tg_status tg_clock_advance(const struct tg_runtime *runtime, uint64_t ns);

@@ -19,7 +19,7 @@ pub unsafe extern "C" fn tg_clock_now(runtime: *const tg_runtime, ns: *mut u64) 
     }
 }
 
-/// Moves a virtual clock to ns (2^63 - 1 at most; what is more is that), which may lie before now. TG_UNSUPPORTED when the clock is not virtual. COLD.
+/// Moves a virtual clock to ns, which may lie before now. TG_UNSUPPORTED when the clock is not virtual. COLD.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tg_clock_set(runtime: *const tg_runtime, ns: u64) -> tg_status {
     // SAFETY: NULL or a handle.

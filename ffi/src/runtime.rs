@@ -35,7 +35,7 @@ pub struct tg_options {
     pub name: tg_str,
     /// Size of the segment: 1 MiB to 64 GiB; 0: 64 MiB. Memory comes as it is touched.
     pub segment_bytes: u64,
-    /// Where a virtual clock starts, in ns (2^63 - 1 at most; what is more is that).
+    /// Where a virtual clock starts, in ns.
     pub virtual_start_ns: u64,
     /// Thread slots, 1 to 1024; 0: 128. Threads beyond share one, more slowly.
     pub max_threads: u32,

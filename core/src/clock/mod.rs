@@ -20,7 +20,7 @@ pub enum ClockSource {
     /// The machine's monotonic clock.
     #[default]
     Monotonic,
-    /// A clock that moves only by [`Clock::set`] and [`Clock::advance`], from this many nanoseconds on (2⁶³ - 1 at most).
+    /// A clock that moves only by [`Clock::set`] and [`Clock::advance`], from this many nanoseconds on.
     Virtual(u64),
 }
 
@@ -35,7 +35,7 @@ impl Clock<'_> {
         self.0.now()
     }
 
-    /// Moves a virtual clock to `ns` (2⁶³ - 1 at most; what is more is that), which may lie before.
+    /// Moves a virtual clock to `ns`, which may lie before.
     pub fn set(&self, ns: u64) -> Result<()> {
         self.0.set_virtual(|_| ns).ok_or_else(not_virtual)
     }

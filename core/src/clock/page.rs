@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering::*, compiler_fence};
 const RING: u64 = 8;
 /// In `current`: time is virtual, and the rest is the time, in one word, so that whoever dies while he moves it leaves one time.
 const VIRTUAL: u64 = 1 << 63;
+/// A `current` of virtual time from 2⁶³ - 1 ns on, which stands in `far_ns`. No thread keeps a copy of it.
+const FAR: u64 = u64::MAX;
 /// In an anchor's version: somebody is writing it.
 const WRITING: u64 = 1 << 63;
 /// An anchor serves this long.
@@ -25,7 +27,7 @@ pub struct ClockPage {
     /// Number of the anchor in force (its place is the number modulo 8), or a time with [`VIRTUAL`]; 0: none, so
     /// every reading is one of `CLOCK_MONOTONIC`.
     current: AtomicU64,
-    spare: AtomicU64,
+    far_ns: AtomicU64,
     /// Counts jumps.
     pub epoch: AtomicU64,
     ring: [Anchor; RING as usize],
@@ -89,7 +91,7 @@ impl ClockPage {
     /// Starts the clock of a new segment.
     pub fn start(&self, source: super::ClockSource) {
         match source {
-            super::ClockSource::Virtual(ns) => self.current.store(virtual_at(ns), Release),
+            super::ClockSource::Virtual(ns) => self.current.store(self.virtual_at(ns), Release),
             super::ClockSource::Monotonic => self.start_counter(),
         }
     }
@@ -147,11 +149,12 @@ impl ClockPage {
     fn now_anew(&self, own: &OwnAnchor) -> u64 {
         let now = self.now();
         let current = self.current.load(Acquire);
-        if current & VIRTUAL != 0 {
-            // Time that stands still: so that calls go the ways that they go by the machine's clock.
-            let line = Line { ticks: 0, ns: current & !VIRTUAL, scale: 0 };
-            own.copy(current, line, u64::MAX);
-            return line.ns;
+        if let Some(ns) = self.virtual_time(current) {
+            if current != FAR {
+                // Time that stands still: so that calls go the ways that they go by the machine's clock.
+                own.copy(current, Line { ticks: 0, ns, scale: 0 }, u64::MAX);
+            }
+            return ns;
         }
         let valid = self.ring[(current % RING) as usize].valid.load(Acquire);
         if let Some(line) = self.anchor(current).filter(|_| current != 0) {
@@ -162,8 +165,8 @@ impl ClockPage {
 
     #[cold]
     fn now_slow(&self, current: u64, ticks: u64) -> u64 {
-        if current & VIRTUAL != 0 {
-            return current & !VIRTUAL;
+        if let Some(ns) = self.virtual_time(current) {
+            return ns;
         }
         if current == 0 {
             return tsc::monotonic_ns();
@@ -215,13 +218,30 @@ impl ClockPage {
         self.current.compare_exchange(current, number, AcqRel, Acquire).is_ok()
     }
 
-    /// Moves virtual time; None when the clock is not virtual.
+    /// Moves virtual time; None when the clock is not virtual. Beyond 292 years, of several that move it at once only one may.
     pub fn set_virtual(&self, step: impl Fn(u64) -> u64) -> Option<()> {
-        update(&self.current, |seen| match seen & VIRTUAL {
-            0 => Err(()),
-            _ => Ok((virtual_at(step(seen & !VIRTUAL)), ())),
+        update(&self.current, |seen| {
+            let now = self.virtual_time(seen).ok_or(())?;
+            Ok::<_, ()>((self.virtual_at(step(now)), ()))
         })
         .ok()
+    }
+
+    /// The virtual time of a `current`; None: it is not virtual.
+    fn virtual_time(&self, current: u64) -> Option<u64> {
+        match current {
+            FAR => Some(self.far_ns.load(Acquire)),
+            near => (near & VIRTUAL != 0).then_some(near & !VIRTUAL),
+        }
+    }
+
+    /// `current` at a virtual time.
+    fn virtual_at(&self, ns: u64) -> u64 {
+        if ns < !VIRTUAL {
+            return VIRTUAL | ns;
+        }
+        self.far_ns.store(ns, Release);
+        FAR
     }
 
     /// Whether time is virtual.
@@ -229,11 +249,6 @@ impl ClockPage {
     pub fn is_virtual(&self) -> bool {
         self.current.load(Acquire) & VIRTUAL != 0
     }
-}
-
-/// `current` at a virtual time; 2⁶³ ns and more are 2⁶³ - 1.
-fn virtual_at(ns: u64) -> u64 {
-    VIRTUAL | ns.min(!VIRTUAL)
 }
 
 /// The line that goes on from `old` without a step and meets `monotonic` a second later; or, after a
@@ -281,6 +296,21 @@ mod tests {
         let (line, jumped) = next_line(Line { ns: 10_000_000_000, ..old }, 2_000_000_000, 1_000_000_000);
         assert!(jumped);
         assert_eq!(line.ns, 1_000_000_000);
+    }
+
+    #[test]
+    fn virtual_time_is_any_number_and_copies_follow_it() {
+        // SAFETY: atomics, valid as zeros.
+        let (page, own): (ClockPage, _) = (unsafe { std::mem::zeroed() }, OwnAnchor::default());
+        page.start(crate::clock::ClockSource::Virtual(7));
+        let late = !VIRTUAL;
+        for ns in [7, 0, 5, 5, late - 1, late, late + 1, u64::MAX, u64::MAX - 1, late - 1, 3] {
+            page.set_virtual(|_| ns).unwrap();
+            assert_eq!([page.now(), page.at(1, &own), page.at(u64::MAX, &own)], [ns; 3]);
+            assert_eq!(page.at_once(9, &own), (ns < late).then_some(ns), "{ns}");
+        }
+        page.set_virtual(|now| now.saturating_add(u64::MAX)).unwrap();
+        assert_eq!((page.now(), page.is_virtual()), (u64::MAX, true));
     }
 
     #[test]
