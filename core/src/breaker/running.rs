@@ -33,9 +33,7 @@ pub const WORDS: usize = BUCKETS as usize + 1;
 /// Where the calls of all earlier epochs are counted.
 const EARLIER: usize = BUCKETS as usize;
 const EPOCH_MASK: u64 = (1 << 29) - 1;
-/// A call more in a bucket.
-const ONE: u64 = 1 << 32;
-const TAG_MASK: u64 = ONE - 1;
+const TAG_MASK: u64 = (1 << 32) - 1;
 
 /// The rule's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -179,7 +179,7 @@ impl Taken<'_> {
     /// Asks the rate limits, and ends.
     #[inline(always)]
     pub(super) fn ask_rates(self, call: &Call<'_>, permit: &mut Permit) -> Result<(), NotEntered> {
-        let is_by_key = self.facts.flags().has_rates() && self.facts.stages().has(Stages::BY_KEY);
+        let is_by_key = self.facts.stages().has(Stages::BY_KEY);
         match if is_by_key { self.takes_only_key_at_once(call) } else { self.takes_at_once() } {
             true => self.end(if is_by_key { &Tokens::ONE_OF_KEY } else { &Tokens::ONE }, call, permit),
             false => self.take_tokens(self.has_one_limit().into(), call, permit),

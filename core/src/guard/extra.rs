@@ -2,7 +2,7 @@
 //! them and then stay with it, so that whoever is late writes into nobody else's; and a second run in each slot's lane.
 
 use super::cell::{MAX_RATES, SECOND};
-use super::numbers::{Block, ExtraBlock, LAST_CALLS, LiveLimit, MAX_FAULTS, SystemNumbers, mode};
+use super::numbers::{Block, ExtraBlock, LAST_CALLS, LiveLimit, MAX_FAULTS, RateWords, SystemNumbers, mode};
 use crate::breaker::running::{self, Slow};
 use crate::concurrency::{adaptive, sample};
 use crate::rules::Mode;
@@ -163,10 +163,7 @@ impl Stages {
             (Stages::SLOW, has_breaker && numbers.slow()[0] != 0),
             (Stages::LAST_CALLS, has_breaker && numbers.table(LAST_CALLS)[1] != 0),
             (Stages::FOLLOW, (0..MAX_RATES).any(|index| numbers.follow_of(index)[1] != 0)),
-            (
-                Stages::BY_KEY,
-                plain.rate_count() == 1 && plain.rate(0).is_keyed() && plain.rate(0).mode() == Mode::Enforce,
-            ),
+            (Stages::BY_KEY, plain.only_rate().is_some_and(RateWords::is_keyed)),
         ];
         let faults = (0..MAX_FAULTS).filter(|&number| allows_faults && numbers.fault(number).is_some());
         let faults = faults.map(|number| (Stages::fault(number), true));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! time, breaker ─ place in flight ─ token ─ permit        nothing but these, all of them as they mostly are
-//!     │               │               └ of a key: a way of its own, from the place on
+//!     │               │               └ of a key: the same in a way of its own
 //!     │               └ slow calls are counted, or the token is not to be had at once: asked with the place held
 //!     └ anything else: the whole pipeline
 //! ```
@@ -131,8 +131,15 @@ impl Guard {
         if self.changes() != facts.changes() {
             return Err(Part::All);
         }
-        Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, run.into(), now, 1) }.write(permit);
+        self.with_place(known, breaker, now, epoch).write(permit);
         Ok(())
+    }
+
+    /// An attempt that has its place in flight.
+    #[inline(always)]
+    fn with_place(&'static self, known: &'static Known, breaker: u64, now: u64, epoch: u64) -> Taken<'static> {
+        let nothing = Taken::nothing(self, known.facts(), known.run().into(), now, 1);
+        Taken { breaker, place: Some(epoch), ..nothing }
     }
 
     /// Enters where the plain way ended. The call is as plain as that takes them.
@@ -173,8 +180,8 @@ impl Guard {
             Ok(()) => Ok(()),
             Err(Part::Nothing) => self.enter_known(known, now, call, permit),
             Err(Part::All) => {
-                Taken { breaker, place: Some(epoch), ..Taken::nothing(self, facts, known.run().into(), now, 1) }
-                    .turn_away(Ended::Again, &Tokens::ONE_OF_KEY, call, permit)
+                let taken = self.with_place(known, breaker, now, epoch);
+                taken.turn_away(Ended::Again, &Tokens::ONE_OF_KEY, call, permit)
             }
             Err(taken) => self.enter_on(known, With { now, epoch: epoch as u32, taken }, call, permit),
         }
@@ -189,12 +196,10 @@ impl Guard {
         call: &Call<'_>,
         permit: &mut Permit,
     ) -> Result<(), NotEntered> {
-        let (facts, place) = (known.facts(), Some(with.epoch.into()));
         if with.taken == Part::Place
-            && let Some(breaker) = self.closed_breaker(facts, with.now)
+            && let Some(breaker) = self.closed_breaker(known.facts(), with.now)
         {
-            return Taken { breaker, place, ..Taken::nothing(self, facts, known.run().into(), with.now, 1) }
-                .ask_rates(call, permit);
+            return self.with_place(known, breaker, with.now, with.epoch.into()).ask_rates(call, permit);
         }
         self.take_back(with);
         self.enter_whole(call, permit)

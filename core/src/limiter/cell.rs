@@ -103,18 +103,6 @@ pub struct Set {
     pub since: u64,
 }
 
-/// What taking at once has come to: two registers.
-pub enum AtOnce {
-    /// Taken: to wait so many ns.
-    Wait(u64),
-    /// As [`Refusal::Empty`].
-    Empty(u64),
-    /// As [`Refusal::Never`].
-    Never,
-    /// [`Numbers::reserve`] has to tell: the numbers are of an algorithm without such a way, were changed meanwhile, or need more than the word.
-    Ask,
-}
-
 /// A side's tag: how many changes there have been | the generation (4 bits).
 #[inline(always)]
 fn generation_of(tag: u64) -> u64 {
@@ -151,9 +139,11 @@ impl LimiterCell {
         self.side(generation).read(generation)
     }
 
-    /// Takes by the numbers in force, as [`Numbers::reserve`] does, without a look at any other algorithm's.
+    /// Takes by the numbers in force and tells the wait in ns, as [`Numbers::reserve`] does, without a look at any other algorithm's.
+    /// [`Refusal::Stale`]: that has to tell, as they are of an algorithm without such a way, were changed meanwhile, or need more than
+    /// the word.
     #[inline(always)]
-    pub fn take_at_once(&self, now: u64, cost: u64) -> AtOnce {
+    pub fn take_at_once(&self, now: u64, cost: u64) -> Result<u64, Refusal> {
         let generation = wanted(self.word.get());
         let side = self.side(generation);
         match side.kind.load(Relaxed) {
@@ -163,7 +153,7 @@ impl LimiterCell {
             SlidingCounter::KIND => side.take::<SlidingCounter>(generation, &self.word, now, cost),
             SlidingWindow::KIND => side.take::<SlidingWindow>(generation, &self.word, now, cost),
             WarmUp::KIND => side.take::<WarmUp>(generation, &self.word, now, cost),
-            _ => AtOnce::Ask,
+            _ => Err(Refusal::Stale),
         }
     }
 
@@ -247,22 +237,14 @@ impl Side {
     }
 
     #[inline(never)]
-    fn take<R: OneWord>(&self, generation: u64, word: &AtomicU64, now: u64, cost: u64) -> AtOnce {
-        /// Only a token bucket's numbers do not say how long a call may wait.
-        const fn may_wait_longer<R: OneWord>() -> bool {
-            R::KIND == Reserving::KIND
-        }
-        let Some((rate, max_wait)) = self.numbers::<R>(generation) else { return AtOnce::Ask };
+    fn take<R: OneWord>(&self, generation: u64, word: &AtomicU64, now: u64, cost: u64) -> Result<u64, Refusal> {
+        let (rate, max_wait) = self.numbers::<R>(generation).ok_or(Refusal::Stale)?;
         let taken = update(word, |seen| match rate.step(seen, now, cost)? {
-            (_, wait) if may_wait_longer::<R>() && wait > max_wait => Err(Refusal::Empty(wait - max_wait)),
+            // The numbers of all others say themselves how long a call may wait.
+            (_, wait) if R::KIND == Reserving::KIND && wait > max_wait => Err(Refusal::Empty(wait - max_wait)),
             taken => Ok(taken),
         });
-        match taken {
-            Ok(wait) => AtOnce::Wait(rate.nanos(wait)),
-            Err(Refusal::Empty(ns)) => AtOnce::Empty(ns),
-            Err(Refusal::Never) => AtOnce::Never,
-            Err(Refusal::Stale) => AtOnce::Ask,
-        }
+        taken.map(|wait| rate.nanos(wait))
     }
 
     fn options(&self, generation: u64) -> Option<Options> {

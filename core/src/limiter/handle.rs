@@ -1,6 +1,6 @@
 //! A handle to a limiter: resolved once, used by any thread.
 
-use super::cell::{AtOnce, BUCKETS, Buckets, LimiterCell, Set};
+use super::cell::{BUCKETS, Buckets, LimiterCell, Set};
 use super::options::{Options, invalid};
 use crate::error::{Error, ErrorKind, Result};
 use crate::rate::Refusal;
@@ -87,10 +87,9 @@ impl Limiter {
     pub fn take(&self, cost: u64, at: u64) -> std::result::Result<u64, NotTaken> {
         self.alive().map_err(NotTaken::Failed)?;
         match self.cell().take_at_once(self.time(at), cost) {
-            AtOnce::Wait(ns) => Ok(ns),
-            AtOnce::Empty(ns) => Err(self.counted(self.refusal_told(Refusal::Empty(ns), at))),
-            AtOnce::Never => Err(self.counted(self.refusal_told(Refusal::Never, at))),
-            AtOnce::Ask => self.take_with_care(cost, at),
+            Ok(wait_ns) => Ok(wait_ns),
+            Err(Refusal::Stale) => self.take_with_care(cost, at),
+            Err(refusal) => Err(self.counted(self.refusal_told(refusal, at))),
         }
     }
 

@@ -40,11 +40,14 @@ pub(crate) trait OneWord: Sized {
     /// The word after taking `cost` at `now`, and the wait, in units of its own. [`Refusal::Stale`]: it takes more than the word to tell.
     fn step(&self, seen: u64, now: u64, cost: u64) -> Result<(u64, u64), Refusal>;
     /// A wait in ns.
-    fn nanos(&self, wait: u64) -> u64;
+    #[inline(always)]
+    fn nanos(&self, wait: u64) -> u64 {
+        wait
+    }
 }
 
 macro_rules! one_word {
-    ($($(#[$why:meta])* $rate:ident: kind $kind:literal, $words:literal words, $step:ident, $nanos:expr;)*) => {
+    ($($(#[$why:meta])* $rate:ident: kind $kind:literal, $words:literal words, $step:ident $(, $nanos:ident)?;)*) => {
         $($(#[$why])*
         impl OneWord for $rate {
             const KIND: u64 = $kind;
@@ -60,23 +63,23 @@ macro_rules! one_word {
                 self.$step(seen, now, cost)
             }
 
-            #[inline(always)]
+            $(#[inline(always)]
             fn nanos(&self, wait: u64) -> u64 {
-                $nanos(self, wait)
-            }
+                $rate::$nanos(self, wait)
+            })?
         })*
     };
 }
 
 one_word! {
-    Pacing: kind 2, 5 words, step, |_, wait| wait;
-    FixedWindow: kind 3, 4 words, step, |_, wait| wait;
-    SlidingCounter: kind 4, 4 words, step, |_, wait| wait;
+    Pacing: kind 2, 5 words, step;
+    FixedWindow: kind 3, 4 words, step;
+    SlidingCounter: kind 4, 4 words, step;
     /// Where its word is of the current bucket and there is room. Else it is [`Refusal::Stale`].
-    SlidingWindow: kind 5, 5 words, step_at_once, |_, wait| wait;
-    WarmUp: kind 6, 8 words, queue, WarmUp::nanos;
+    SlidingWindow: kind 5, 5 words, step_at_once;
+    WarmUp: kind 6, 8 words, queue, nanos;
     /// Of a limiter, see [`super::limiter::Limiter::kind`]; there its waits are bounded beside the numbers.
-    Reserving: kind 16, 5 words, step_and_wait, |_, wait| wait;
+    Reserving: kind 16, 5 words, step_and_wait;
 }
 
 /// Why a call that has only so much time left takes nothing.

@@ -167,12 +167,16 @@ impl Block {
     /// ones.
     pub fn are_plain(&self) -> bool {
         let (flags, enforced) = (self.flags(), |mode| mode != Mode::Shadow);
-        let rate = flags.rates() == 0
-            || flags.rates() == 1
-                && self.rate(0).mode() == Mode::Enforce
-                && (self.rate(0).one().is_some() || self.rate(0).is_keyed());
+        let is_plain = |rate: &RateWords| rate.one().is_some() || rate.is_keyed();
+        let rate = flags.rates() == 0 || self.only_rate().is_some_and(is_plain);
         let stages = enforced(flags.breaker()) && enforced(flags.concurrency()) && !flags.has_policy();
         stages && rate && self.timeout_ns() == 0
+    }
+
+    /// The rate limit, where there is one alone, and it is enforced.
+    pub fn only_rate(&self) -> Option<&RateWords> {
+        let rate = self.rate(0);
+        (self.rate_count() == 1 && rate.mode() == Mode::Enforce).then_some(rate)
     }
 
     /// Mode of the breaker.
